@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+// The undo journal: every setting that we change, written down before it is changed, as (before, written). One file per
+// VM, mode 0600, locked by the process that owns it. It lives in memory-backed storage: it has to survive us, not the
+// host, because the settings it speaks of do not survive the host either.
+
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { messageOf, SlackwaterError } from '../common/index.ts';
+
+export type End = 'source' | 'destination';
+export type SettingValue = number | string | boolean;
+
+/** One change: `name` is QEMU's own. */
+export interface JournalEntry {
+  readonly type: 'parameter' | 'capability';
+  readonly end: End;
+  readonly name: string;
+  readonly before: SettingValue;
+  readonly written: SettingValue;
+}
+
+/** Which QEMU process a journal speaks of: a later process behind the same socket must not be touched. */
+export interface QemuInstance {
+  readonly end: End;
+  /** As given on the command line; the guardian connects to it again. */
+  readonly address: string;
+  readonly uuid: string;
+  /** Thread id of the first vCPU on QEMU's host: with the UUID it names this very process. */
+  readonly vcpuThreadId: number;
+  /** Start of that thread in clock ticks since boot, where it is on this host; null elsewhere. */
+  readonly startTicks: number | null;
+}
+
+export interface JournalContent {
+  readonly version: 1;
+  readonly instances: readonly QemuInstance[];
+  readonly insecure: boolean;
+  readonly entries: readonly JournalEntry[];
+}
+
+export class JournalError extends SlackwaterError {
+  readonly code = 'ERR_JOURNAL';
+}
+
+/** A live process of ours controls this VM already. */
+export class JournalLockedError extends SlackwaterError {
+  readonly code = 'ERR_JOURNAL_LOCKED';
+  override readonly exitCode = 3;
+}
+
+/** $SLACKWATER_RUNTIME_DIR, /run/slackwater for root, else a folder of the user's own. */
+export function journalDirectory(env: NodeJS.ProcessEnv = process.env): string {
+  if (env['SLACKWATER_RUNTIME_DIR'] !== undefined) return env['SLACKWATER_RUNTIME_DIR'];
+  if (process.getuid?.() === 0) return '/run/slackwater';
+  const base = env['XDG_RUNTIME_DIR'];
+  return base === undefined
+    ? join(tmpdir(), `slackwater-${String(process.getuid?.() ?? 0)}`)
+    : join(base, 'slackwater');
+}
+
+/** Start time of a process or thread in clock ticks since boot; null when there is none. Guards against reused ids. */
+export function startTicksOf(pid: number): number | null {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    // The command name, field 2, may hold spaces and brackets: count from its closing bracket. Start time is field 22.
+    const field = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+    return field === undefined ? null : Number(field);
+  } catch {
+    return null;
+  }
+}
+
+function lockHolder(lockPath: string): number | null {
+  try {
+    const [pid, ticks] = readFileSync(lockPath, 'utf8').trim().split(' ').map(Number);
+    if (pid === undefined || ticks === undefined) return null;
+    return startTicksOf(pid) === ticks ? pid : null;
+  } catch {
+    return null;
+  }
+}
+
+/** An open journal. Every call is synchronous: what it says is on file when it returns. */
+export class Journal {
+  readonly path: string;
+  readonly #entries: JournalEntry[];
+  readonly #header: Omit<JournalContent, 'entries'>;
+
+  private constructor(path: string, content: JournalContent) {
+    this.path = path;
+    const { entries, ...header } = content;
+    this.#header = header;
+    this.#entries = [...entries];
+  }
+
+  /** Creates and locks the journal of a VM. @throws JournalLockedError when another live process holds it. */
+  static create(directory: string, instances: readonly QemuInstance[], insecure: boolean): Journal {
+    const key = instances[0];
+    if (key === undefined) throw new JournalError('a journal needs the QEMU that it speaks of');
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    const path = join(directory, `${key.uuid}-${key.vcpuThreadId}-${key.startTicks ?? 0}.journal`);
+    Journal.#lock(path);
+    // A journal that nobody holds was left by a crash and not yet restored: its entries know the true "before".
+    const left = existsSync(path) ? readJournal(path) : null;
+    const entries = (left?.entries ?? []).filter((entry) =>
+      sameInstance(
+        left?.instances.find(({ end }) => end === entry.end),
+        instances.find(({ end }) => end === entry.end),
+      ),
+    );
+    const content: JournalContent = { version: 1, instances, insecure, entries };
+    const journal = new Journal(path, content);
+    journal.#rewrite();
+    return journal;
+  }
+
+  /** Opens and locks an existing journal, to undo it. */
+  static open(path: string): Journal {
+    Journal.#lock(path);
+    try {
+      return new Journal(path, readJournal(path));
+    } catch (error) {
+      rmSync(`${path}.lock`, { force: true });
+      throw error;
+    }
+  }
+
+  static #lock(path: string): void {
+    const lockPath = `${path}.lock`;
+    const mine = `${process.pid} ${startTicksOf(process.pid) ?? 0}\n`;
+    for (let attempt = 0; attempt < 3; attempt++) {
+      try {
+        writeFileSync(lockPath, mine, { flag: 'wx', mode: 0o600 });
+        return;
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') {
+          throw new JournalError(`cannot write the undo journal's lock ${lockPath}: ${messageOf(error)}`, {
+            cause: error,
+            remedy: 'set SLACKWATER_RUNTIME_DIR to a directory that you may write to',
+          });
+        }
+        const holder = lockHolder(lockPath);
+        if (holder !== null) {
+          throw new JournalLockedError(`process ${holder} controls this VM already`, {
+            remedy: 'let it finish, or stop it with SIGINT; then try again',
+          });
+        }
+        rmSync(lockPath, { force: true });
+      }
+    }
+    throw new JournalError(`cannot lock ${lockPath}: others keep taking it`);
+  }
+
+  get content(): JournalContent {
+    return { ...this.#header, entries: [...this.#entries] };
+  }
+
+  /** Writes an intended change down. Must return before the change is made. */
+  append(entry: JournalEntry): void {
+    appendFileSync(this.path, `${JSON.stringify(entry)}\n`);
+    this.#entries.push(entry);
+  }
+
+  /** The value a setting had before we first touched it. */
+  originalOf(end: End, name: string): SettingValue | undefined {
+    return this.#entries.find((entry) => entry.end === end && entry.name === name)?.before;
+  }
+
+  /** Forgets entries that were undone or found to be nobody's business of ours any more. */
+  forget(done: (entry: JournalEntry) => boolean): void {
+    const keep = this.#entries.filter((entry) => !done(entry));
+    this.#entries.splice(0, this.#entries.length, ...keep);
+    this.#rewrite();
+  }
+
+  /** Releases the lock; removes the file when nothing is left to undo, and the directory when it is empty. */
+  close(): void {
+    if (this.#entries.length === 0) rmSync(this.path, { force: true });
+    rmSync(`${this.path}.lock`, { force: true });
+    try {
+      rmdirSync(join(this.path, '..'));
+    } catch {
+      // Other VMs' journals are in it.
+    }
+  }
+
+  #rewrite(): void {
+    const lines = [this.#header, ...this.#entries].map((value) => JSON.stringify(value));
+    writeFileSync(this.path, `${lines.join('\n')}\n`, { mode: 0o600 });
+  }
+}
+
+/** Whether both speak of the same QEMU process. */
+export function sameInstance(a: QemuInstance | undefined, b: QemuInstance | undefined): boolean {
+  return (
+    a !== undefined &&
+    b !== undefined &&
+    a.uuid === b.uuid &&
+    a.vcpuThreadId === b.vcpuThreadId &&
+    a.startTicks === b.startTicks
+  );
+}
+
+/** Reads a journal; a half-written last line (killed while appending: its change was not made yet) is left out. */
+export function readJournal(path: string): JournalContent {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new JournalError(`cannot read the undo journal ${path}: ${messageOf(error)}`, { cause: error });
+  }
+  const lines = text.split('\n');
+  lines.pop();
+  const [first, ...rest] = lines;
+  try {
+    const header = JSON.parse(first ?? '') as Omit<JournalContent, 'entries'>;
+    if ((header.version as number) !== 1) throw new Error(`version ${String(header.version)}`);
+    return { ...header, entries: rest.map((line) => JSON.parse(line) as JournalEntry) };
+  } catch (error) {
+    throw new JournalError(`${path} is not an undo journal of version 1: ${messageOf(error)}`, {
+      cause: error,
+      remedy: 'undo it with the version of slackwater that wrote it, or delete it after checking the VM',
+    });
+  }
+}
+
+/** Journals on this host that no live process holds. */
+export function abandonedJournals(directory: string): string[] {
+  if (!existsSync(directory)) return [];
+  return readdirSync(directory)
+    .filter((name) => name.endsWith('.journal'))
+    .map((name) => join(directory, name))
+    .filter((path) => lockHolder(`${path}.lock`) === null);
+}

@@ -1,0 +1,40 @@
+#!/usr/bin/env node
+// SPDX-License-Identifier: Apache-2.0
+// The slackwater command. One file per command; this one only joins them and turns what they throw into exit codes.
+
+import { Command, CommanderError } from 'commander';
+import { EXIT } from '../common/index.ts';
+import { registerAttach } from './attach.ts';
+import { registerDoctor } from './doctor/index.ts';
+import { EXIT_CODE_HELP, reportError } from './exit.ts';
+import { registerMigrate } from './migrate.ts';
+import { registerOperations } from './operations.ts';
+import { registerTrace } from './trace.ts';
+
+// A reader that closes the pipe early (`| head`) is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(process.exitCode ?? 0);
+  throw error;
+});
+
+const program = new Command('slackwater')
+  .description('A controller for QEMU live migration: forecasts where it is heading and switches at the right moment')
+  .version('0.1.0')
+  .exitOverride()
+  .addHelpText('after', EXIT_CODE_HELP);
+registerMigrate(program);
+registerAttach(program);
+registerOperations(program);
+registerDoctor(program);
+registerTrace(program);
+for (const command of program.commands) command.exitOverride().addHelpText('after', EXIT_CODE_HELP);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) {
+    process.exitCode = error.exitCode === 0 ? EXIT.completed : EXIT.usage;
+  } else {
+    process.exitCode = reportError(error);
+  }
+}

@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: Apache-2.0
+// The one straight way, round after round: observe -> forecast -> decide -> act -> record. Runs from the moment a
+// migration is under way until its status says that it is over, or until the source cannot be asked any more.
+// Concluding how it ended is not its business.
+
+import type { Settings } from '../act/index.ts';
+import { type Clock, formatMs, messageOf } from '../common/index.ts';
+import { stepStall, type StallState } from '../decide/index.ts';
+import { type ForecastState, initForecast, stepForecast } from '../forecast/index.ts';
+import type { Action, Forecast, Observation, PolicyContext, PolicyStep } from '../model/index.ts';
+import {
+  foldPass,
+  foldReading,
+  initObserve,
+  isFinal,
+  type ObserveState,
+  type QueryMigrateReply,
+  readMigrationInfo,
+  sampleDirtyPages,
+} from '../observe/index.ts';
+import type { QmpClient } from '../qmp/index.ts';
+import type { Recorder } from '../record/index.ts';
+import { QUERY_TIMEOUT_MS } from './endpoint.ts';
+import type { Mailbox } from './mailbox.ts';
+import type { ControlOptions, Mode, Reporter } from './types.ts';
+import type { WatchMessage } from './watch.ts';
+
+/** STOP to RESUME of an idle guest over an idle link: saving, loading and starting its devices. */
+export const SWITCHOVER_FIXED_MS = 40;
+
+export interface LoopDeps {
+  readonly source: QmpClient;
+  readonly destination: QmpClient | null;
+  readonly settings: Settings;
+  readonly mailbox: Mailbox<WatchMessage>;
+  readonly clock: Clock;
+  readonly recorder: Recorder;
+  readonly reporter: Reporter;
+  readonly options: ControlOptions;
+  readonly context: PolicyContext;
+  /** The policy after `init`; its first actions are carried out already. */
+  readonly initial: PolicyStep<unknown>;
+  /** Zero of all times, on the clock. */
+  readonly startMs: number;
+  readonly canSample: boolean;
+  /** Puts our parameters back at once, where they are still ours. */
+  readonly undoParameters: () => Promise<void>;
+  /** An interrupt in pre-copy cancels the migration (`migrate`), or only ends the control (`attach`). */
+  readonly onInterrupt: 'cancel' | 'let-go';
+}
+
+export interface LoopResult {
+  readonly last: Observation | null;
+  readonly interrupted: boolean;
+  /** The source's monitor was lost. */
+  readonly sourceGone: boolean;
+  /** Why the migration was cancelled or paused, when we did it. */
+  readonly endedBecause: string | null;
+  readonly forecastDowntimeMs: number | null;
+  readonly usedPostcopy: boolean;
+}
+
+const SAMPLE_MS = 250;
+const POSTCOPY_SAMPLE_MS = 50;
+const FOREIGN_CHECK_MS = 1000;
+const ENDED = new Set(['completed', 'failed', 'cancelled', 'postcopy-paused']);
+
+export class ControlLoop {
+  readonly #deps: LoopDeps;
+  #observing: ObserveState;
+  #forecasting: ForecastState;
+  #policyState: unknown;
+  #wakeAtMs: number | null;
+  #stall: StallState | null = null;
+  #mode: Mode;
+  #last: Observation | null = null;
+  #lastForecast: Forecast | null = null;
+  #intention = '';
+  #interrupted = false;
+  #endedBecause: string | null = null;
+  #forecastDowntimeMs: number | null = null;
+  #usedPostcopy = false;
+  #samples: { windowMs: number; dirtyBytes: number }[] = [];
+  #sampling: AbortController | null = null;
+  #foreignCheckAtMs: number;
+
+  constructor(deps: LoopDeps) {
+    this.#deps = deps;
+    this.#observing = initObserve(0);
+    this.#forecasting = initForecast({
+      sendQueueBytes: deps.context.sendQueueBytes,
+      switchoverFixedMs: SWITCHOVER_FIXED_MS,
+    });
+    this.#policyState = deps.initial.state;
+    this.#wakeAtMs = deps.initial.wakeAtMs;
+    this.#mode = deps.options.mode;
+    this.#foreignCheckAtMs = FOREIGN_CHECK_MS;
+  }
+
+  #nowMs(): number {
+    return this.#deps.clock.nowMs() - this.#deps.startMs;
+  }
+
+  async run(): Promise<LoopResult> {
+    const { mailbox, startMs, options } = this.#deps;
+    let sampleAtMs = 0;
+    let sourceGone = false;
+    let hasSeenMigration = false;
+    try {
+      for (;;) {
+        const wakeMs = Math.min(sampleAtMs, this.#wakeAtMs ?? Infinity);
+        const message = await mailbox.next(startMs + wakeMs);
+        if (message?.kind === 'source-gone') {
+          sourceGone = true;
+          break;
+        }
+        if (message !== null && !this.#takeMessage(message)) continue;
+        if (message === null && this.#wakeAtMs !== null && this.#nowMs() >= this.#wakeAtMs) await this.#tick();
+        if (message === null && this.#nowMs() < sampleAtMs) continue;
+
+        const observation = await this.#observe();
+        if (observation === null) {
+          sampleAtMs = this.#nowMs() + SAMPLE_MS;
+          continue;
+        }
+        const { status } = observation;
+        if (status !== 'none') hasSeenMigration = true;
+        if (ENDED.has(status) || (status === 'none' && hasSeenMigration)) break;
+        if (options.giveUpMs !== null && this.#nowMs() >= options.giveUpMs) await this.#giveUp(options.giveUpMs);
+        if (this.#nowMs() >= this.#foreignCheckAtMs) await this.#checkForeignChanges();
+        sampleAtMs = this.#nowMs() + (status === 'postcopy-active' ? POSTCOPY_SAMPLE_MS : SAMPLE_MS);
+      }
+    } finally {
+      this.#sampling?.abort();
+    }
+    return {
+      last: this.#last,
+      interrupted: this.#interrupted,
+      sourceGone,
+      endedBecause: this.#endedBecause,
+      forecastDowntimeMs: this.#forecastDowntimeMs,
+      usedPostcopy: this.#usedPostcopy,
+    };
+  }
+
+  /** Takes a message in; whether it calls for an observation at once. */
+  #takeMessage(message: WatchMessage): boolean {
+    switch (message.kind) {
+      case 'pass':
+        this.#observing = foldPass(this.#observing, message.pass, message.receivedMs - this.#deps.startMs);
+        return true;
+      case 'changed':
+      case 'destination-gone':
+        return true;
+      case 'confirmed':
+        void this.#carryOut(message.action);
+        return false;
+      case 'interrupt':
+        void this.#interrupt();
+        return false;
+      case 'source-gone':
+        return false;
+    }
+  }
+
+  async #observe(): Promise<Observation | null> {
+    const { source, clock, recorder, reporter, startMs, settings } = this.#deps;
+    let reply: QueryMigrateReply;
+    try {
+      reply = await source.execute('query-migrate', undefined, { timeoutMs: QUERY_TIMEOUT_MS });
+    } catch (error) {
+      if (source.state === 'running') reporter.note(`QEMU did not answer query-migrate: ${messageOf(error)}`);
+      return null;
+    }
+    const info = readMigrationInfo(reply);
+    if (!isFinal(info)) return null;
+    const folded = foldReading(this.#observing, {
+      info,
+      atMs: clock.nowMs() - startMs,
+      dirtySamples: this.#samples,
+      switchoverBytesPerSec: settings.parameters.availSwitchoverBandwidthBytesPerSec,
+    });
+    this.#samples = [];
+    this.#observing = folded.state;
+    const { observation } = folded;
+    this.#last = observation;
+    if (observation.status === 'postcopy-active') this.#usedPostcopy = true;
+    this.#steerSampling(observation);
+
+    const { state, forecast } = stepForecast(this.#forecasting, observation);
+    this.#forecasting = state;
+    this.#lastForecast = forecast;
+    recorder.observation(observation);
+    recorder.forecast(forecast);
+
+    const step = this.#deps.options.policy.step(this.#policyState, {
+      kind: 'observation',
+      nowMs: this.#nowMs(),
+      observation,
+      forecast,
+    });
+    await this.#take(step);
+
+    const stall = stepStall(this.#stall, observation, this.#deps.options.postcopyStallMs);
+    this.#stall = stall.state;
+    if (stall.action !== null) await this.#carryOut(stall.action);
+    reporter.progress({ observation, forecast, intention: this.#intention });
+    return observation;
+  }
+
+  async #tick(): Promise<void> {
+    await this.#take(this.#deps.options.policy.step(this.#policyState, { kind: 'tick', nowMs: this.#nowMs() }));
+  }
+
+  async #take(step: PolicyStep<unknown>): Promise<void> {
+    this.#policyState = step.state;
+    this.#wakeAtMs = step.wakeAtMs;
+    for (const action of step.actions) {
+      if (action.kind === 'continue' || this.#mode === 'enforce') {
+        await this.#carryOut(action);
+        continue;
+      }
+      this.#deps.recorder.action(this.#nowMs(), action, false);
+      this.#deps.reporter.decision(action, false);
+      if (this.#mode === 'advise') this.#ask(action);
+    }
+  }
+
+  #ask(action: Action): void {
+    const { reporter, mailbox } = this.#deps;
+    void reporter.confirm(action).then((wanted) => {
+      if (wanted) mailbox.push({ kind: 'confirmed', action });
+    });
+  }
+
+  async #carryOut(action: Action): Promise<void> {
+    const { source, destination, settings, recorder, reporter } = this.#deps;
+    const decidedMs = this.#nowMs();
+    recorder.action(decidedMs, action, true);
+    this.#intention = action.reason.text;
+    const forecastDowntimeMs = action.reason.numbers['forecastDowntimeMs'];
+    if (forecastDowntimeMs !== undefined && action.kind !== 'continue') {
+      this.#forecastDowntimeMs =
+        action.kind === 'start-postcopy'
+          ? (this.#lastForecast?.downtimeOverheadMs ?? null)
+          : forecastDowntimeMs;
+    }
+    const options = { timeoutMs: QUERY_TIMEOUT_MS };
+    try {
+      switch (action.kind) {
+        case 'continue':
+          break;
+        case 'set-parameters':
+          await settings.set(action.change);
+          break;
+        case 'start-postcopy':
+          await source.execute('migrate-start-postcopy', undefined, options);
+          break;
+        case 'pause-postcopy':
+          this.#endedBecause = action.reason.text;
+          await Promise.allSettled([
+            source.executeOob('migrate-pause', undefined, options),
+            destination?.executeOob('migrate-pause', undefined, options),
+          ]);
+          break;
+        case 'cancel':
+          this.#endedBecause = action.reason.text;
+          await source.execute('migrate_cancel', undefined, options);
+          break;
+      }
+    } catch (error) {
+      if (source.state !== 'running') return;
+      this.#standBack(`${action.kind} failed: ${messageOf(error)}; from here on this migration is only watched`);
+    }
+    reporter.decision(action, true);
+  }
+
+  /** Gives up steering: undoing is the caller's, as at every end. */
+  #standBack(text: string): void {
+    this.#mode = 'observe';
+    this.#deps.recorder.note(this.#nowMs(), text);
+    this.#deps.reporter.note(text);
+    this.#deps.mailbox.push({ kind: 'changed' });
+    void this.#deps.undoParameters().catch(() => undefined);
+  }
+
+  async #interrupt(): Promise<void> {
+    const { reporter, onInterrupt, source } = this.#deps;
+    const status = this.#last?.status ?? 'none';
+    if (onInterrupt === 'let-go') {
+      this.#deps.mailbox.push({ kind: 'source-gone' });
+      this.#interrupted = true;
+      return;
+    }
+    if (status.startsWith('postcopy')) {
+      reporter.note('post-copy cannot be cancelled: going on until the guest is whole on the destination');
+      return;
+    }
+    this.#interrupted = true;
+    this.#endedBecause = 'interrupted by the user';
+    try {
+      await source.execute('migrate_cancel', undefined, { timeoutMs: QUERY_TIMEOUT_MS });
+    } catch (error) {
+      reporter.note(`cancelling failed: ${messageOf(error)}`);
+    }
+  }
+
+  async #giveUp(giveUpMs: number): Promise<void> {
+    if (this.#usedPostcopy || this.#endedBecause !== null) return;
+    await this.#carryOut({
+      kind: 'cancel',
+      reason: {
+        text: `given up after ${formatMs(giveUpMs)}: pre-copy had not finished`,
+        numbers: { giveUpMs },
+      },
+    });
+  }
+
+  async #checkForeignChanges(): Promise<void> {
+    this.#foreignCheckAtMs = this.#nowMs() + FOREIGN_CHECK_MS;
+    if (this.#mode !== 'enforce') return;
+    try {
+      const changes = await this.#deps.settings.foreignChanges();
+      if (changes.length === 0) return;
+      const list = changes
+        .map(({ name, ours, found }) => `${name} is ${String(found)} instead of ${String(ours)}`)
+        .join(', ');
+      this.#standBack(`somebody else changed settings (${list}); control ends, this migration is only watched`);
+    } catch {
+      // A slow monitor is no foreign hand; the next check comes.
+    }
+  }
+
+  /** Direct samples of the dirtying curve are taken during the first round only: later rounds are samples themselves. */
+  #steerSampling(observation: Observation): void {
+    const { canSample, source, clock } = this.#deps;
+    const wanted = canSample && observation.status === 'active' && observation.round <= 1;
+    if (!wanted) {
+      this.#sampling?.abort();
+      return;
+    }
+    if (this.#sampling !== null || observation.totalBytes === null) return;
+    this.#sampling = new AbortController();
+    void sampleDirtyPages(
+      source,
+      clock,
+      observation.totalBytes,
+      (sample) => this.#samples.push(sample),
+      this.#sampling.signal,
+    ).catch(() => undefined);
+  }
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// Undoes journals that a killed controller left, as the guardian, `slackwater restore` and the next command do.
+
+import { abandonedJournals, Journal, journalDirectory, sameInstance, undoEnd } from '../act/index.ts';
+import { type Clock, messageOf, systemClock } from '../common/index.ts';
+import { parseQmpAddress, QmpConnectError } from '../qmp/index.ts';
+import { openEndpoint, readInstance } from './endpoint.ts';
+
+export interface RestoreReport {
+  readonly path: string;
+  readonly restored: readonly string[];
+  readonly leftAlone: readonly string[];
+  /** Could not be undone now: in words. The journal stays. */
+  readonly pending: readonly string[];
+}
+
+/** Undoes one journal as far as it can be done now. @throws JournalLockedError when a live controller holds it */
+export async function restoreJournal(path: string): Promise<RestoreReport> {
+  const journal = Journal.open(path);
+  const restored: string[] = [];
+  const leftAlone: string[] = [];
+  const pending: string[] = [];
+  try {
+    const { instances, insecure } = journal.content;
+    for (const instance of instances) {
+      const { end, address } = instance;
+      const forgetEnd = (): void => journal.forget((entry) => entry.end === end);
+      try {
+        const endpoint = await openEndpoint(end, address, { insecure });
+        try {
+          const found = await readInstance(endpoint.client, end, address, parseQmpAddress(address, { insecure }));
+          if (!sameInstance(found, instance)) {
+            leftAlone.push(`the ${end}: another QEMU is behind ${address} now`);
+            forgetEnd();
+            continue;
+          }
+          const report = await undoEnd(endpoint.client, end, journal);
+          restored.push(...report.restored);
+          leftAlone.push(...report.leftAlone);
+          pending.push(...report.pending.map((name) => `${name} on the ${end}: once the migration is over`));
+        } finally {
+          await endpoint.client.close();
+        }
+      } catch (error) {
+        if (error instanceof QmpConnectError && ['missing', 'refused'].includes(error.reason)) {
+          // That QEMU has ended, and its settings with it.
+          forgetEnd();
+        } else {
+          pending.push(`the ${end} (${address}): ${messageOf(error)}`);
+        }
+      }
+    }
+  } finally {
+    journal.close();
+  }
+  return { path, restored, leftAlone, pending };
+}
+
+const RETRY_MS = 500;
+
+/** As the guardian does: again and again until nothing is pending any more. */
+export async function restoreUntilDone(path: string, clock: Clock = systemClock): Promise<RestoreReport> {
+  const restored: string[] = [];
+  for (;;) {
+    const report = await restoreJournal(path);
+    restored.push(...report.restored);
+    if (report.pending.length === 0) return { ...report, restored };
+    await clock.sleep(RETRY_MS);
+  }
+}
+
+/** Undoes every journal on this host that no live process holds. */
+export async function restoreAbandoned(directory = journalDirectory()): Promise<RestoreReport[]> {
+  const reports: RestoreReport[] = [];
+  for (const path of abandonedJournals(directory)) reports.push(await restoreJournal(path));
+  return reports;
+}
+
+/** A report's lines for people. */
+export function describeReport(report: RestoreReport): string[] {
+  return [
+    ...report.restored.map((text) => `restored ${text}`),
+    ...report.leftAlone.map((text) => `left alone: ${text}`),
+    ...report.pending.map((text) => `pending: ${text}`),
+  ];
+}

@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
+export { createAdaptivePolicy, HOLD_DOWNTIME_LIMIT_MS } from './adaptive.ts';
+export { choosePlan, type Plan } from './plan.ts';
+export type { PostcopyEntryOptions } from './postcopy-entry.ts';
+export { policyByName, policyNames } from './registry.ts';
+export { stepStall, type StallState } from './stall.ts';

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// The dirtying curve U(t) = H (1 - e^(-t/tau)) + r t: distinct bytes that a guest dirties within t ms. H is the writable
+// working set, H/tau its initial dirtying rate, r what keeps growing (a drifting set, a scan).
+// It is fitted to (window, distinct dirty bytes) points: each round is one, each direct sample another.
+
+import type { DirtyCurve } from '../model/index.ts';
+
+/** One remembered point of the curve. */
+export interface CurvePoint {
+  readonly windowMs: number;
+  readonly dirtyBytes: number;
+}
+
+/**
+ * The points that a fit uses: at most one per half octave of window length, the newer blended into the older. So a
+ * thousand short rounds cannot crowd out the one long round that shows the working set's full size, memory stays
+ * bounded, and a guest that changes is followed.
+ */
+export type CurvePoints = ReadonlyMap<number, CurvePoint>;
+
+export interface CurveFit {
+  readonly curve: DirtyCurve;
+  /** Relative root-mean-square residual over the points used. */
+  readonly residualRatio: number;
+}
+
+const NEW_POINT_WEIGHT = 0.7;
+const TAU_STEPS = 48;
+
+/** U(t) in bytes. U(0) = 0. Worked example: H 64 MiB, tau 320 ms, r 0, t 573 ms: 64 (1 - e^-1.79) = 53.3 MiB. */
+export function dirtyBytesWithin(curve: DirtyCurve, windowMs: number): number {
+  if (windowMs <= 0) return 0;
+  return curve.hotBytes * -Math.expm1(-windowMs / curve.tauMs) + curve.coldBytesPerMs * windowMs;
+}
+
+function binOf(windowMs: number): number {
+  return Math.round(2 * Math.log2(windowMs));
+}
+
+/** The points with one more; a point of no length or no dirty bytes teaches nothing and is left out. */
+export function withPoint(points: CurvePoints, point: CurvePoint): CurvePoints {
+  if (!(point.windowMs > 0) || !(point.dirtyBytes > 0)) return points;
+  const bin = binOf(point.windowMs);
+  const old = points.get(bin);
+  const keep = old === undefined ? 0 : 1 - NEW_POINT_WEIGHT;
+  const blended = {
+    windowMs: keep * (old?.windowMs ?? 0) + (1 - keep) * point.windowMs,
+    dirtyBytes: keep * (old?.dirtyBytes ?? 0) + (1 - keep) * point.dirtyBytes,
+  };
+  return new Map(points).set(bin, blended);
+}
+
+interface LinearPart {
+  readonly hotBytes: number;
+  readonly coldBytesPerMs: number;
+  readonly sumOfSquares: number;
+}
+
+/** Least squares of relative residuals in H and r for one tau, both kept non-negative. */
+function solveForTau(points: readonly CurvePoint[], tauMs: number): LinearPart {
+  let aa = 0;
+  let ab = 0;
+  let bb = 0;
+  let ay = 0;
+  let by = 0;
+  for (const { windowMs, dirtyBytes } of points) {
+    const a = -Math.expm1(-windowMs / tauMs) / dirtyBytes;
+    const b = windowMs / dirtyBytes;
+    aa += a * a;
+    ab += a * b;
+    bb += b * b;
+    ay += a;
+    by += b;
+  }
+  const determinant = aa * bb - ab * ab;
+  const candidates: [number, number][] = [
+    [ay / aa, 0],
+    [0, by / bb],
+  ];
+  if (determinant > 1e-9 * aa * bb) {
+    const hot = (ay * bb - by * ab) / determinant;
+    const cold = (by * aa - ay * ab) / determinant;
+    if (hot >= 0 && cold >= 0) candidates.push([hot, cold]);
+  }
+  let best: LinearPart = { hotBytes: 0, coldBytesPerMs: 0, sumOfSquares: Infinity };
+  for (const [hotBytes, coldBytesPerMs] of candidates) {
+    let sumOfSquares = 0;
+    for (const { windowMs, dirtyBytes } of points) {
+      const modelled = hotBytes * -Math.expm1(-windowMs / tauMs) + coldBytesPerMs * windowMs;
+      sumOfSquares += (modelled / dirtyBytes - 1) ** 2;
+    }
+    if (sumOfSquares < best.sumOfSquares) best = { hotBytes, coldBytesPerMs, sumOfSquares };
+  }
+  return best;
+}
+
+/**
+ * The curve through the points, or null without any. With a single point the shape is open: it is read as a set that
+ * the window has mostly covered (tau a third of the window), which predicts shorter rounds to come and so leads to
+ * one more round, whose result then settles it.
+ */
+export function fitDirtyCurve(points: CurvePoints): CurveFit | null {
+  const list = [...points.values()].sort((a, b) => a.windowMs - b.windowMs);
+  const first = list[0];
+  const last = list.at(-1);
+  if (first === undefined || last === undefined) return null;
+  if (list.length === 1) {
+    const tauMs = first.windowMs / 3;
+    return {
+      curve: { hotBytes: first.dirtyBytes / -Math.expm1(-3), tauMs, coldBytesPerMs: 0 },
+      residualRatio: 0,
+    };
+  }
+  // tau from a tenth of the shortest window (saturated in all) to three times the longest (straight in all).
+  const lowest = Math.log(first.windowMs / 10);
+  const highest = Math.log(last.windowMs * 3);
+  let best: { tauMs: number; part: LinearPart } | null = null;
+  for (let i = 0; i <= TAU_STEPS; i++) {
+    const tauMs = Math.exp(lowest + ((highest - lowest) * i) / TAU_STEPS);
+    const part = solveForTau(list, tauMs);
+    if (best === null || part.sumOfSquares < best.part.sumOfSquares * (1 - 1e-9)) best = { tauMs, part };
+  }
+  if (best === null) return null;
+  return {
+    curve: {
+      hotBytes: best.part.hotBytes,
+      tauMs: best.tauMs,
+      coldBytesPerMs: best.part.coldBytesPerMs,
+    },
+    residualRatio: Math.sqrt(best.part.sumOfSquares / list.length),
+  };
+}

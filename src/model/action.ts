@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a policy wants done, each with its reason, and the shape of every policy.
+
+import type { Forecast } from './forecast.ts';
+import type { ParameterChange, PolicyContext } from './objective.ts';
+import type { Observation } from './observation.ts';
+
+/** Why, in words for the operator and in numbers for the record (units in the names). */
+export interface Reason {
+  readonly text: string;
+  readonly numbers: Readonly<Record<string, number>>;
+}
+
+export type Action =
+  | { readonly kind: 'set-parameters'; readonly change: ParameterChange; readonly reason: Reason }
+  | { readonly kind: 'start-postcopy'; readonly reason: Reason }
+  /** Break a stalled post-copy off on both ends, out of band, so that it can be recovered. */
+  | { readonly kind: 'pause-postcopy'; readonly reason: Reason }
+  /** End the migration with the guest on the source. Never taken once post-copy has begun. */
+  | { readonly kind: 'cancel'; readonly reason: Reason }
+  /** Nothing is done to QEMU: the decision to go on is recorded and shown. */
+  | { readonly kind: 'continue'; readonly reason: Reason };
+
+/** What a policy is stepped with: a new observation and its forecast, or the passing of time it asked for. */
+export type PolicyInput =
+  | {
+      readonly kind: 'observation';
+      readonly nowMs: number;
+      readonly observation: Observation;
+      readonly forecast: Forecast;
+    }
+  | { readonly kind: 'tick'; readonly nowMs: number };
+
+export interface PolicyStep<State> {
+  readonly state: State;
+  readonly actions: readonly Action[];
+  /** When the policy wants a tick, in ms since the start; null: only observations. */
+  readonly wakeAtMs: number | null;
+}
+
+/**
+ * A policy is a fold over observations and ticks, without clock, I/O or randomness of its own: the live controller, a
+ * replay and the simulator run the same code. The actions of `init` are carried out before the migrate command.
+ */
+export interface Policy<State = unknown> {
+  readonly name: string;
+  init(context: PolicyContext): PolicyStep<State>;
+  step(state: State, input: PolicyInput): PolicyStep<State>;
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where a migration is heading: the dirtying curve, and what each choice would cost.
+
+/** U(t) = hotBytes (1 - e^(-t/tauMs)) + coldBytesPerMs t: distinct bytes dirtied within a window of t ms. */
+export interface DirtyCurve {
+  readonly hotBytes: number;
+  readonly tauMs: number;
+  readonly coldBytesPerMs: number;
+}
+
+/** A predicted figure with its error band. */
+export interface Estimate {
+  readonly expected: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+/** What happens if one choice is taken. `tmtMs` counts from the start of the migration. */
+export interface Prediction {
+  /** Rounds of pre-copy still to go before the switchover; 0: now. */
+  readonly rounds: number;
+  readonly tmtMs: Estimate;
+  /** STOP to RESUME. */
+  readonly downtimeMs: Estimate;
+  /** All bytes of the migration, those already sent included. */
+  readonly bytes: Estimate;
+  /** Dirty bytes at the switchover: sent while stopped (pre-copy) or missing at first (post-copy). */
+  readonly dirtyAtSwitchBytes: number;
+}
+
+/** The fixed point of the pre-copy map at the present bandwidth: where rounds stop shrinking. */
+export interface Plateau {
+  readonly roundMs: number;
+  readonly dirtyBytes: number;
+}
+
+export interface Forecast {
+  readonly atMs: number;
+  /** False until a bandwidth and at least one point of the dirtying curve are known; the rest is then null or empty. */
+  readonly ready: boolean;
+  readonly bandwidthBytesPerSec: number | null;
+  readonly curve: DirtyCurve | null;
+  /** Relative root-mean-square residual of the curve's fit, at least the floor set in forecast/. */
+  readonly errorRatio: number;
+  readonly plateau: Plateau | null;
+  /** Pre-copy switchover after k more rounds, k = 0 (now), 1, 2, ... */
+  readonly precopy: readonly Prediction[];
+  /** Post-copy after k more rounds. */
+  readonly postcopy: readonly Prediction[];
+  /** STOP to RESUME beyond the transfer of the dirty set: send queue, device state, the destination's load. */
+  readonly downtimeOverheadMs: number;
+}

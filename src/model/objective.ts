@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the operator wants of a migration, and what the two QEMUs offer: the fixed frame a policy decides in.
+
+export type PostcopyUse = 'allowed' | 'required' | 'forbidden';
+
+export interface Objective {
+  /** Hard limit of STOP to RESUME; never exceeded knowingly. */
+  readonly maxDowntimeMs: number;
+  /** A higher ceiling that the operator allowed explicitly for a guest that cannot meet the limit; null: none. */
+  readonly allowDowntimeMs: number | null;
+  /** The migration should be over by then, counted from the migrate command; null: no hurry. */
+  readonly deadlineMs: number | null;
+  readonly postcopy: PostcopyUse;
+}
+
+/** The migration parameters that policies may set, in units. Absent: leave alone. Zero bandwidth: unlimited. */
+export interface ParameterChange {
+  readonly maxBandwidthBytesPerSec?: number;
+  readonly maxPostcopyBandwidthBytesPerSec?: number;
+  readonly downtimeLimitMs?: number;
+  readonly availSwitchoverBandwidthBytesPerSec?: number;
+}
+
+/** The same parameters as read from QEMU; null where this QEMU does not have one. */
+export interface ParameterValues {
+  readonly maxBandwidthBytesPerSec: number | null;
+  readonly maxPostcopyBandwidthBytesPerSec: number | null;
+  readonly downtimeLimitMs: number | null;
+  readonly availSwitchoverBandwidthBytesPerSec: number | null;
+}
+
+/** What a policy knows before the first observation. */
+export interface PolicyContext {
+  readonly objective: Objective;
+  /** Post-copy is enabled on both ends of this migration. */
+  readonly postcopyReady: boolean;
+  /** Page requests travel on a channel of their own. */
+  readonly preemptReady: boolean;
+  /** The parameters as the operator left them, `--bandwidth` applied. */
+  readonly parameters: ParameterValues;
+  /** How many bytes may wait in the source's socket, ahead of anything urgent. */
+  readonly sendQueueBytes: number;
+}

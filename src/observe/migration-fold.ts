@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+// Folds query-migrate replies and MIGRATION_PASS times into Observations. Pure: times are passed in.
+
+import type { DirtySample, MigrationStatus, Observation, ObservationKind } from '../model/index.ts';
+import type { MigrationInfo } from './migration-info.ts';
+
+interface TransferPoint {
+  readonly atMs: number;
+  readonly transferredBytes: number;
+  readonly zeroBytes: number;
+  readonly normalBytes: number;
+}
+
+export interface ObserveState {
+  readonly status: MigrationStatus | null;
+  readonly round: number;
+  readonly roundStartMs: number;
+  /** When each of the last rounds began, by MIGRATION_PASS. */
+  readonly passTimes: ReadonlyMap<number, number>;
+  readonly transfers: readonly TransferPoint[];
+  readonly bandwidthBytesPerSec: number | null;
+  /** The round whose dirty size has been read race-free. */
+  readonly refinedRound: number;
+}
+
+export interface Reading {
+  readonly info: MigrationInfo;
+  /** When the reply arrived. */
+  readonly atMs: number;
+  readonly dirtySamples: readonly DirtySample[];
+  /** avail-switchover-bandwidth in force; QEMU then divides by it instead of by its own measurement. */
+  readonly switchoverBytesPerSec: number | null;
+}
+
+const BANDWIDTH_WINDOW_MS = 2000;
+const BANDWIDTH_MIN_WINDOW_MS = 300;
+// QEMU renews expected-downtime every 100 ms; younger than this it may still speak of the round before.
+const REFINE_AFTER_MS = 150;
+
+export function initObserve(atMs: number): ObserveState {
+  return {
+    status: null,
+    round: 0,
+    roundStartMs: atMs,
+    passTimes: new Map(),
+    transfers: [],
+    bandwidthBytesPerSec: null,
+    refinedRound: 0,
+  };
+}
+
+/** A MIGRATION_PASS event: round `pass` began at `atMs`. */
+export function foldPass(state: ObserveState, pass: number, atMs: number): ObserveState {
+  const passTimes = new Map([...state.passTimes].filter(([known]) => known >= pass - 3));
+  return { ...state, passTimes: passTimes.set(pass, atMs) };
+}
+
+function foldTransfer(state: ObserveState, reading: Reading): Pick<ObserveState, 'transfers' | 'bandwidthBytesPerSec'> {
+  const { info, atMs } = reading;
+  if (info.transferredBytes === null) return state;
+  const newest: TransferPoint = {
+    atMs,
+    transferredBytes: info.transferredBytes,
+    zeroBytes: info.zeroBytes ?? 0,
+    normalBytes: info.normalBytes ?? 0,
+  };
+  // Keep one point older than the window, so that the window is always covered.
+  const firstInside = state.transfers.findIndex((point) => point.atMs > atMs - BANDWIDTH_WINDOW_MS);
+  const kept = firstInside > 0 ? state.transfers.slice(firstInside - 1) : state.transfers;
+  const transfers = [...kept, newest];
+  const oldest = transfers[0];
+  if (oldest === undefined || atMs - oldest.atMs < BANDWIDTH_MIN_WINDOW_MS) {
+    return { transfers, bandwidthBytesPerSec: state.bandwidthBytesPerSec };
+  }
+  // While QEMU runs over zero pages the link idles: that rate says nothing about the link.
+  const mostlyZero = newest.zeroBytes - oldest.zeroBytes > newest.normalBytes - oldest.normalBytes;
+  if (mostlyZero && state.bandwidthBytesPerSec !== null) {
+    return { transfers, bandwidthBytesPerSec: state.bandwidthBytesPerSec };
+  }
+  const rate = ((newest.transferredBytes - oldest.transferredBytes) / (atMs - oldest.atMs)) * 1000;
+  return { transfers, bandwidthBytesPerSec: rate > 0 ? rate : state.bandwidthBytesPerSec };
+}
+
+/**
+ * Dirty bytes at the last sync, race-free: QEMU computes expected-downtime = those bytes / bandwidth, with the same
+ * bandwidth that it reports. Worked example: 3123 ms at 268.57 Mbit/s = 33.57 MB/s: 104.8 MB.
+ */
+function dirtyAtLastSync(reading: Reading): number | null {
+  const { info } = reading;
+  const rate = reading.switchoverBytesPerSec ?? info.lastWindowBytesPerSec;
+  if (info.expectedDowntimeMs === null || info.expectedDowntimeMs === 0 || rate === null || rate === 0) {
+    return null;
+  }
+  return (info.expectedDowntimeMs / 1000) * rate;
+}
+
+/** One reply folded in. */
+export function foldReading(
+  before: ObserveState,
+  reading: Reading,
+): { state: ObserveState; observation: Observation } {
+  const { info, atMs } = reading;
+  const transfer = foldTransfer(before, reading);
+  const isBoundary = info.round > before.round;
+  const passMs = before.passTimes.get(info.round);
+  const roundStartMs = isBoundary ? (passMs ?? atMs) : before.roundStartMs;
+
+  let endedRoundMs: number | null = null;
+  let dirtyAtRoundStartBytes: number | null = null;
+  let { refinedRound } = before;
+  if (isBoundary && info.round >= 2) {
+    const previousMs =
+      before.passTimes.get(info.round - 1) ??
+      (info.round === before.round + 1 ? before.roundStartMs : undefined);
+    if (previousMs !== undefined && roundStartMs > previousMs) endedRoundMs = roundStartMs - previousMs;
+    if (info.remainingBytes !== null) {
+      // What was sent between the sync and the reply is no longer in `remaining`.
+      const lagMs = Math.max(0, atMs - roundStartMs);
+      dirtyAtRoundStartBytes =
+        info.remainingBytes + ((transfer.bandwidthBytesPerSec ?? 0) * lagMs) / 1000;
+    }
+  } else if (
+    info.round >= 2 &&
+    refinedRound < info.round &&
+    info.status === 'active' &&
+    atMs - roundStartMs > REFINE_AFTER_MS
+  ) {
+    dirtyAtRoundStartBytes = dirtyAtLastSync(reading);
+    refinedRound = info.round;
+  }
+  const statusChanged = info.status !== before.status;
+  const kind: ObservationKind = isBoundary ? 'round' : statusChanged ? 'status' : 'sample';
+  return {
+    state: {
+      ...before,
+      ...transfer,
+      status: info.status,
+      round: Math.max(before.round, info.round),
+      roundStartMs,
+      refinedRound,
+    },
+    observation: {
+      kind,
+      atMs,
+      status: info.status,
+      round: info.round,
+      roundStartMs,
+      endedRoundMs,
+      dirtyAtRoundStartBytes,
+      remainingBytes: info.remainingBytes,
+      totalBytes: info.totalBytes,
+      transferredBytes: info.transferredBytes,
+      zeroBytes: info.zeroBytes,
+      bandwidthBytesPerSec: transfer.bandwidthBytesPerSec,
+      pageRequests: info.pageRequests,
+      qemuDowntimeMs: info.downtimeMs,
+      qemuTotalMs: info.totalMs,
+      dirtySamples: reading.dirtySamples,
+      errorText: info.errorText,
+    },
+  };
+}

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command line of a guest's QEMU. Pure. Source and destination get the same device tree from the same options: what
+// differs (incoming, sockets, logs) is no device.
+
+import { createHash } from 'node:crypto';
+import { UsageError } from '../../src/index.ts';
+import { ENDPOINTS, GUEST_TAP } from '../net/plan.ts';
+import type { Argv } from './proc.ts';
+
+export interface GuestOptions {
+  readonly memoryMib: number;
+  readonly vcpus: number;
+  /** Without a kernel the firmware runs and finds nothing to boot. */
+  readonly kernelPath?: string;
+  readonly initramfsPath?: string;
+  readonly append?: string;
+  /** A raw file, the same one on both hosts. */
+  readonly diskPath?: string;
+  /** Default `q35`. */
+  readonly machine?: string;
+  readonly accelerator?: 'kvm' | 'tcg';
+  /** Another binary than the distribution's, and where its firmware is. */
+  readonly qemuPath?: string;
+  readonly firmwareDirectories?: readonly string[];
+  readonly extraArgs?: readonly string[];
+}
+
+export interface QemuPaths {
+  readonly qmpPath: string;
+  readonly monitorPath: string;
+  readonly serialPath: string;
+  readonly controlPath: string;
+  readonly gdbPath?: string;
+}
+
+/** The UUID of a testbed's guest: the same on both hosts, another one for each testbed. */
+export function guestUuid(testbed: string): string {
+  const hex = createHash('sha256').update(`slackwater-testbed ${testbed}`).digest('hex');
+  // Marked as version 8, "made up by whoever made it" (RFC 9562).
+  return [
+    hex.slice(0, 8),
+    hex.slice(8, 12),
+    `8${hex.slice(13, 16)}`,
+    `8${hex.slice(17, 20)}`,
+    hex.slice(20, 32),
+  ].join('-');
+}
+
+/** A file as the value of a QEMU option, where a comma ends the value unless doubled. */
+function optionPath(path: string): string {
+  return path.replaceAll(',', ',,');
+}
+
+/** @throws UsageError for amounts that no guest can have */
+export function qemuArgv(
+  testbed: string,
+  label: string,
+  guest: GuestOptions,
+  paths: QemuPaths,
+  incoming: boolean,
+): Argv {
+  if (
+    !Number.isInteger(guest.memoryMib) ||
+    guest.memoryMib < 1 ||
+    !Number.isInteger(guest.vcpus) ||
+    guest.vcpus < 1
+  ) {
+    throw new UsageError(
+      `wanted whole numbers of MiB and CPUs, got ${guest.memoryMib} MiB and ${guest.vcpus} CPUs`,
+    );
+  }
+  const accelerator = guest.accelerator ?? 'tcg';
+  return [
+    guest.qemuPath ?? 'qemu-system-x86_64',
+    ...(guest.firmwareDirectories ?? []).flatMap((directory) => ['-L', directory]),
+    ...['-name', `${testbed}-${label},debug-threads=on`, '-uuid', guestUuid(testbed)],
+    ...['-no-user-config', '-nodefaults', '-display', 'none', '-msg', 'timestamp=on'],
+    ...['-machine', guest.machine ?? 'q35'],
+    ...(accelerator === 'kvm' ? ['-accel', 'kvm', '-cpu', 'host'] : ['-accel', 'tcg,thread=multi']),
+    ...['-m', `${guest.memoryMib}M`, '-smp', `${guest.vcpus}`],
+    ...bootArgs(guest),
+    ...diskArgs(guest),
+    // No option ROM: the guest never boots from the network, and the ROM's file need not be there.
+    ...['-netdev', `tap,id=net0,ifname=${GUEST_TAP},script=no,downscript=no,vhost=off`],
+    ...['-device', `virtio-net-pci,netdev=net0,mac=${ENDPOINTS.guest.mac},romfile=`],
+    ...[
+      '-chardev',
+      `file,id=console,path=${optionPath(paths.serialPath)},append=on`,
+      '-serial',
+      'chardev:console',
+    ],
+    ...['-chardev', `socket,id=control,path=${optionPath(paths.controlPath)},server=on,wait=off`],
+    ...['-serial', 'chardev:control'],
+    ...['-qmp', `unix:${optionPath(paths.qmpPath)},server=on,wait=off`],
+    ...['-qmp', `unix:${optionPath(paths.monitorPath)},server=on,wait=off`],
+    ...(paths.gdbPath === undefined ? [] : ['-gdb', `unix:${optionPath(paths.gdbPath)},server=on,wait=off`]),
+    ...(incoming ? ['-incoming', 'defer'] : []),
+    ...(guest.extraArgs ?? []),
+  ];
+}
+
+function bootArgs(guest: GuestOptions): string[] {
+  return [
+    ...(guest.kernelPath === undefined ? [] : ['-kernel', guest.kernelPath]),
+    ...(guest.initramfsPath === undefined ? [] : ['-initrd', guest.initramfsPath]),
+    ...(guest.append === undefined ? [] : ['-append', guest.append]),
+  ];
+}
+
+function diskArgs(guest: GuestOptions): string[] {
+  if (guest.diskPath === undefined) return [];
+  return [
+    ...['-blockdev', `driver=file,node-name=disk0-file,filename=${optionPath(guest.diskPath)}`],
+    ...['-blockdev', 'driver=raw,node-name=disk0,file=disk0-file'],
+    ...['-device', 'virtio-blk-pci,drive=disk0'],
+  ];
+}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// The measuring programs that run on the host, built into the cache.
+
+import { join } from 'node:path';
+import type { BuildOptions } from './build-cache.ts';
+import { defaultCacheDir, ensureCached, hashOfInputs, nativeDir } from './build-cache.ts';
+import { runProgram } from './run-program.ts';
+
+export interface NativeTools {
+  readonly proberPath: string;
+  readonly nonzeroPagesPath: string;
+}
+
+/** Paths of the programs, compiled when the cache has none from these sources and this compiler. @throws ProgramError */
+export async function ensureNativeTools(options: BuildOptions = {}): Promise<NativeTools> {
+  const cacheDir = options.cacheDir ?? defaultCacheDir();
+  const sources = join(nativeDir(), 'host');
+  const key = await hashOfInputs([await runProgram('gcc', ['--version'])], [sources]);
+  const dir = await ensureCached(cacheDir, 'native-tools', key, async (workDir) => {
+    options.onProgress?.('compiling the measuring programs');
+    await runProgram('make', ['-s', '-C', sources, `OUT=${workDir}`]);
+  });
+  return { proberPath: join(dir, 'prober'), nonzeroPagesPath: join(dir, 'nonzero-pages') };
+}

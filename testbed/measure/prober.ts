@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs the prober in the client's network namespace.
+
+import type { ChildProcessByStdio } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import type { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { MeasureError } from '../image/errors.ts';
+import { cannotStart, programEnvironment } from '../image/run-program.ts';
+import type { ProberReport } from './prober-report.ts';
+import { parseProberReport } from './prober-report.ts';
+
+export interface ProberOptions {
+  /** From `ensureNativeTools()`. */
+  readonly proberPath: string;
+  /** Network namespace of the client; absent: this one. */
+  readonly netns?: string;
+  readonly guestIp: string;
+  readonly intervalUs?: number;
+  /** An own delay beyond this marks a silence as disturbed; 5 when absent. */
+  readonly disturbedOverMs?: number;
+  readonly workPort?: number;
+  /** Ends by itself after this; 3600 when absent. */
+  readonly maxSec?: number;
+  /** Where every probe's times are written, for `readProbes`. */
+  readonly probesPath?: string;
+}
+
+export interface RunningProber {
+  readonly pid: number;
+  /** Ends the prober and returns its report. @throws MeasureError when it died before. */
+  stop(): Promise<ProberReport>;
+}
+
+const START_TIMEOUT_MS = 5000;
+const STOP_TIMEOUT_MS = 15_000;
+
+/** The program and its arguments. */
+export function proberCommand(options: ProberOptions): readonly string[] {
+  const numbers: readonly (readonly [string, number | string | undefined])[] = [
+    ['-t', options.guestIp],
+    ['-i', options.intervalUs],
+    ['-g', options.disturbedOverMs],
+    ['-w', options.workPort],
+    ['-n', options.maxSec],
+    ['-o', options.probesPath],
+  ];
+  return [
+    ...(options.netns === undefined ? [] : ['ip', 'netns', 'exec', options.netns]),
+    options.proberPath,
+    ...numbers.flatMap(([name, value]) => (value === undefined ? [] : [name, String(value)])),
+  ];
+}
+
+class ProberProcess implements RunningProber {
+  readonly pid: number;
+  readonly #child: ChildProcessByStdio<null, Readable, Readable>;
+  readonly #closed: Promise<void>;
+  #stdout = '';
+  #stderr = '';
+  #failure: Error | undefined;
+
+  constructor(program: string, args: readonly string[]) {
+    this.#child = spawn(program, args, { env: programEnvironment(), stdio: ['ignore', 'pipe', 'pipe'] });
+    this.pid = this.#child.pid ?? 0;
+    this.#child.stdout.setEncoding('utf8').on('data', (piece: string) => (this.#stdout += piece));
+    this.#child.stderr.setEncoding('utf8').on('data', (piece: string) => (this.#stderr += piece));
+    this.#closed = new Promise((resolve) => {
+      this.#child.on('error', (error) => {
+        this.#failure = cannotStart(program, error);
+        resolve();
+      });
+      this.#child.on('close', () => resolve());
+    });
+  }
+
+  #hasEnded(): boolean {
+    return this.#failure !== undefined || this.#child.exitCode !== null || this.#child.signalCode !== null;
+  }
+
+  #failed(what: string): Error {
+    return this.#failure ?? new MeasureError(`the prober ${what}: ${this.#stderr.trim().slice(-500)}`);
+  }
+
+  async started(): Promise<void> {
+    const deadlineMs = performance.now() + START_TIMEOUT_MS;
+    while (!this.#stdout.includes('\n')) {
+      if (this.#hasEnded()) {
+        await this.#closed;
+        throw this.#failed('ended at once');
+      }
+      if (performance.now() > deadlineMs) {
+        this.#child.kill('SIGKILL');
+        throw this.#failed(`did not start within ${START_TIMEOUT_MS} ms`);
+      }
+      await sleep(5);
+    }
+  }
+
+  async stop(): Promise<ProberReport> {
+    this.#child.kill('SIGTERM');
+    const timer = setTimeout(() => this.#child.kill('SIGKILL'), STOP_TIMEOUT_MS);
+    await this.#closed;
+    clearTimeout(timer);
+    if (this.#child.exitCode !== 0) throw this.#failed('failed');
+    return parseProberReport(this.#stdout);
+  }
+}
+
+/** Starts the prober and returns once it sends. @throws MeasureError, ProgramError */
+export async function startProber(options: ProberOptions): Promise<RunningProber> {
+  const [program = '', ...args] = proberCommand(options);
+  const prober = new ProberProcess(program, args);
+  await prober.started();
+  return prober;
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// One migration, measured: the controller's own figures, the guest's silence as its client sees it, the physical floor,
+// and whether the guest arrived whole.
+
+import { setTimeout as delay } from 'node:timers/promises';
+import type { CoherenceReport } from '../guest/index.ts';
+import { countNonzeroPages, type ProberReport, startProber } from '../measure/index.ts';
+import { ENDPOINTS, namespaceOf } from '../net/plan.ts';
+import { type ControllerResult, runController } from './controller.ts';
+import type { Stage } from './stage.ts';
+
+/** Guest-visible downtime: between the two, for the prober's own delays. */
+export interface GuestDowntime {
+  readonly atLeastMs: number;
+  /** The upper end, by which runs are judged. */
+  readonly silenceMs: number;
+  readonly disturbed: boolean;
+}
+
+export interface MeasuredRun {
+  readonly controller: ControllerResult;
+  readonly guestDowntime: GuestDowntime | null;
+  readonly prober: ProberReport;
+  readonly floorBytes: number;
+  readonly floorMs: number;
+  readonly coherence: CoherenceReport;
+}
+
+export interface MeasuredRunOptions {
+  /** Goodput of one TCP stream on this link, measured in this session. */
+  readonly goodputBytesPerSec: number;
+  readonly migrateArgs: readonly string[];
+  readonly onLine?: (line: string) => void;
+}
+
+const PAGE_BYTES = 4096;
+const BEFORE_MS = 500;
+// Post-copy's last faults and the prober's last answers are behind by then.
+const AFTER_MS = 1500;
+
+/** Migrates the stage's guest to its destination. The guest must be settled; both QEMUs stay as they end up. */
+export async function measuredMigration(stage: Stage, options: MeasuredRunOptions): Promise<MeasuredRun> {
+  const { tools } = stage.laboratory;
+  const { pagesNonzero } = await countNonzeroPages({
+    nonzeroPagesPath: tools.nonzeroPagesPath,
+    qemuPid: stage.source.pid,
+    memoryMib: stage.guest.memoryMib,
+  });
+  const floorBytes = pagesNonzero * PAGE_BYTES;
+  const prober = await startProber({
+    proberPath: tools.proberPath,
+    netns: namespaceOf(stage.testbed.name, 'client'),
+    guestIp: ENDPOINTS.guest.ip,
+  });
+  let report: ProberReport;
+  let controller: ControllerResult;
+  try {
+    await delay(BEFORE_MS);
+    controller = await runController(
+      [
+        'migrate',
+        ...['--qmp', stage.source.qmpPath, '--dest-qmp', stage.destination.qmpPath],
+        ...['--to', stage.uri, '--json'],
+        ...options.migrateArgs,
+      ],
+      options.onLine,
+    );
+    await delay(AFTER_MS);
+  } finally {
+    report = await prober.stop();
+  }
+  const completed = controller.document?.outcome === 'completed';
+  const coherence = await stage.withGuest(completed ? stage.destination : stage.source, (guest) => guest.verify());
+  const [silence] = report.silences;
+  return {
+    controller,
+    guestDowntime:
+      silence === undefined
+        ? null
+        : { atLeastMs: silence.atLeastMs, silenceMs: silence.silenceMs, disturbed: silence.disturbed },
+    prober: report,
+    floorBytes,
+    floorMs: (floorBytes / options.goodputBytesPerSec) * 1000,
+    coherence,
+  };
+}

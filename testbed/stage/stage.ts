@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+// A testbed with a guest on it: booted on one host, migrated to the other, as often as wanted.
+
+import { setTimeout as delay } from 'node:timers/promises';
+import { GUEST_CPU_MODEL, GUEST_MACHINE_TYPE, GuestControl, guestKernelCommandLine, type GuestSpec } from '../guest/index.ts';
+import { createTestbed, type HypervisorName, type LinkProfile, type Qemu, type Testbed } from '../index.ts';
+import { ENDPOINTS, PREFIX_LENGTH } from '../net/plan.ts';
+import type { Laboratory } from './laboratory.ts';
+
+export interface StageOptions {
+  readonly laboratory: Laboratory;
+  readonly guest: Omit<GuestSpec, 'ip' | 'clientIp'>;
+  readonly link?: string | LinkProfile;
+  readonly name?: string;
+  readonly signal?: AbortSignal;
+}
+
+export interface DestinationOptions {
+  /** Another machine than the source's, for tests of a destination that cannot load the guest. */
+  readonly machine?: string;
+  readonly memoryMib?: number;
+  readonly withDisk?: boolean;
+}
+
+const BOOT_TIMEOUT_MS = 60_000;
+const FIRST_PORT = 4440;
+
+export class Stage implements AsyncDisposable {
+  readonly testbed: Testbed;
+  readonly guest: GuestSpec;
+  readonly laboratory: Laboratory;
+  #source: Qemu | undefined;
+  #destination: Qemu | undefined;
+  #started = 0;
+
+  private constructor(testbed: Testbed, laboratory: Laboratory, guest: GuestSpec) {
+    this.testbed = testbed;
+    this.laboratory = laboratory;
+    this.guest = guest;
+  }
+
+  static async create(options: StageOptions): Promise<Stage> {
+    const testbed = await createTestbed({
+      ...(options.link === undefined ? {} : { link: options.link }),
+      ...(options.name === undefined ? {} : { name: options.name }),
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+    });
+    const guest = {
+      ...options.guest,
+      ip: `${ENDPOINTS.guest.ip}/${PREFIX_LENGTH}`,
+      clientIp: ENDPOINTS.client.ip,
+    };
+    return new Stage(testbed, options.laboratory, guest);
+  }
+
+  /** The QEMU in which the guest runs, or ran last before it was migrated away. */
+  get source(): Qemu {
+    if (this.#source === undefined) throw new Error('no guest was booted on this stage');
+    return this.#source;
+  }
+
+  get destination(): Qemu {
+    if (this.#destination === undefined) throw new Error('no destination was started on this stage');
+    return this.#destination;
+  }
+
+  /** Where the destination is to listen for the migration. */
+  get uri(): string {
+    return `tcp:${ENDPOINTS[this.destination.host].ip}:${FIRST_PORT + (this.#started % 50)}`;
+  }
+
+  async #start(host: HypervisorName, incoming: boolean, options: DestinationOptions & { gdb?: boolean }): Promise<Qemu> {
+    const { image, accelerator } = this.laboratory;
+    this.#started += 1;
+    return this.testbed.startQemu({
+      host,
+      label: `${host}-${this.#started}`,
+      incoming,
+      memoryMib: options.memoryMib ?? this.guest.memoryMib,
+      vcpus: this.guest.vcpus,
+      kernelPath: image.kernelPath,
+      initramfsPath: image.initramfsPath,
+      append: guestKernelCommandLine(this.guest),
+      machine: options.machine ?? GUEST_MACHINE_TYPE,
+      accelerator: accelerator.accelerator,
+      ...(options.withDisk === false ? {} : { diskPath: this.testbed.diskPath }),
+      ...(accelerator.accelerator === 'tcg' ? { extraArgs: ['-cpu', GUEST_CPU_MODEL] } : {}),
+      ...(options.gdb === true ? { debug: { gdb: true } } : {}),
+    });
+  }
+
+  /** Boots the guest on `src` and waits until its memory is filled and its writer at work. */
+  async boot(options: { gdb?: boolean } = {}): Promise<void> {
+    this.#source = await this.#start('src', false, options);
+    const control = await GuestControl.connect(this.#source.controlPath);
+    try {
+      await control.waitReady(BOOT_TIMEOUT_MS);
+    } finally {
+      control.close();
+    }
+  }
+
+  /** Starts a QEMU that waits for the guest on the other host. */
+  async addDestination(options: DestinationOptions = {}): Promise<Qemu> {
+    await this.#stop(this.#destination);
+    this.#destination = await this.#start(this.source.host === 'src' ? 'dst' : 'src', true, options);
+    return this.#destination;
+  }
+
+  /** After a completed migration: the destination is where the guest is, the old source goes. */
+  async swap(): Promise<void> {
+    await this.#stop(this.#source);
+    this.#source = this.#destination;
+    this.#destination = undefined;
+  }
+
+  /** Ends both QEMUs; the network stays. */
+  async clear(): Promise<void> {
+    await this.#stop(this.#source);
+    await this.#stop(this.#destination);
+    this.#source = undefined;
+    this.#destination = undefined;
+  }
+
+  async #stop(qemu: Qemu | undefined): Promise<void> {
+    if (qemu === undefined) return;
+    qemu.kill('SIGKILL');
+    await qemu.exited;
+  }
+
+  /** Talks to the guest where it runs. */
+  async withGuest<T>(qemu: Qemu, use: (control: GuestControl) => Promise<T>): Promise<T> {
+    const control = await GuestControl.connect(qemu.controlPath);
+    try {
+      return await use(control);
+    } finally {
+      control.close();
+    }
+  }
+
+  /** Lets the writer run for a while, so that each run starts in the same phase. */
+  async settle(ms: number): Promise<void> {
+    await delay(ms);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.testbed.down();
+  }
+}
