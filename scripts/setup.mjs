@@ -17,17 +17,25 @@ function checkNode() {
   throw new Refusal(`wanted Node ${NODE_WANTED.join('.')} or newer, got ${process.versions.node}`);
 }
 
+const NEEDS = {
+  demo: { debianPackages: true, build: true },
+  test: { debianPackages: true, build: true },
+  contract: { debianPackages: false, build: true },
+  unit: { debianPackages: false, build: false },
+};
+
 /**
- * Installs and builds what is missing. `for`: `demo` and `test` need the testbed's Debian packages, `unit` does not.
+ * Installs and builds what is missing for a purpose: `demo`, `test` (all of it), `contract` or `unit`.
  * @throws Refusal when something is missing that cannot be installed here; nothing half-made is left
  */
 export async function ensureReady({ for: purpose }) {
   checkNode();
   cleanUpOnSignals();
+  const { debianPackages, build } = NEEDS[purpose];
   await withSetupLock(async () => {
-    if (purpose !== 'unit') await ensureDebianPackages();
+    if (debianPackages) await ensureDebianPackages();
     await ensureNpmPackages();
-    await ensureBuilt();
+    if (build) await ensureBuilt();
   });
 }
 

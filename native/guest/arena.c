@@ -37,7 +37,7 @@ static void die(const char *what)
     exit(1);
 }
 
-void arena_create(struct arena *out, u64 seed, u64 reserve_bytes)
+void arena_create(struct arena *out, u64 seed, u64 reserve_bytes, u64 bytes_max)
 {
     u64 available = meminfo_bytes("MemAvailable:");
     if (available < reserve_bytes + HUGE_PAGES * PAGE_BYTES * 2ull) {
@@ -46,7 +46,8 @@ void arena_create(struct arena *out, u64 seed, u64 reserve_bytes)
         exit(1);
     }
     u64 huge_bytes = (u64)HUGE_PAGES * PAGE_BYTES;
-    u64 bytes = (available - reserve_bytes) / huge_bytes * huge_bytes;
+    u64 bytes = available - reserve_bytes < bytes_max ? available - reserve_bytes : bytes_max;
+    bytes = bytes / huge_bytes * huge_bytes;
     /* One huge page more, so that the arena can begin on a huge page: 512 times fewer page faults while filling. */
     char *base = mmap(NULL, bytes + huge_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (base == MAP_FAILED)

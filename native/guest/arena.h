@@ -16,8 +16,9 @@ static inline u64 *arena_page(const struct arena *a, u64 page)
     return a->words + page * PAGE_WORDS;
 }
 
-/* Allocates MemAvailable less the reserve and fills each page with its version 0. Ends the program on failure. */
-void arena_create(struct arena *out, u64 seed, u64 reserve_bytes);
+/* Allocates MemAvailable less the reserve, at most `bytes_max`, and fills each page with its version 0. Ends the program on
+ * failure. */
+void arena_create(struct arena *out, u64 seed, u64 reserve_bytes, u64 bytes_max);
 
 /* Bytes of MemTotal. */
 u64 memory_total_bytes(void);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // dirty: fills nearly all free memory, then writes a given pattern into it until told otherwise over a serial port.
-// Usage: dirty [-p PATTERN] [-s SEED] [-r RESERVE_MIB] [-d DISK] [-b BLOCKS_PER_SEC] [-c PORT] [-e] [-w CLIENT_IP]
+// Usage: dirty [-p PATTERN] [-s SEED] [-r RESERVE_MIB] [-m ARENA_MIB_MAX] [-d DISK] [-b BLOCKS_PER_SEC] [-c PORT] [-e] [-w CLIENT_IP]
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,22 +24,23 @@ static void end(const char *why)
 int main(int argc, char **argv)
 {
     const char *spec = "idle", *disk = "/dev/vda", *port_path = "/dev/ttyS1", *client_ip = NULL;
-    u64 seed = 1, reserve_bytes = 28 * MIB;
+    u64 seed = 1, reserve_bytes = 28 * MIB, arena_bytes_max = UINT64_MAX;
     u32 blocks_per_sec = 0;
     bool with_echo = false;
     int option;
-    while ((option = getopt(argc, argv, "p:s:r:d:b:c:ew:")) != -1) {
+    while ((option = getopt(argc, argv, "p:s:r:m:d:b:c:ew:")) != -1) {
         switch (option) {
         case 'p': spec = optarg; break;
         case 's': seed = strtoull(optarg, NULL, 10); break;
         case 'r': reserve_bytes = strtoull(optarg, NULL, 10) * MIB; break;
+        case 'm': arena_bytes_max = strtoull(optarg, NULL, 10) * MIB; break;
         case 'd': disk = optarg; break;
         case 'b': blocks_per_sec = (u32)strtoul(optarg, NULL, 10); break;
         case 'c': port_path = optarg; break;
         case 'e': with_echo = true; break;
         case 'w': client_ip = optarg; break;
-        default: end("usage: dirty [-p PATTERN] [-s SEED] [-r RESERVE_MIB] [-d DISK] [-b BLOCKS_PER_SEC] [-c PORT] [-e] [-w CLIENT_IP]");
-        }
+        default: end("usage: see the head of dirty.c");
+
     }
     static struct line_port port;
     if (!line_open(&port, port_path))
@@ -54,7 +55,7 @@ int main(int argc, char **argv)
         perror("mlockall");
 
     static struct arena arena;
-    arena_create(&arena, seed, reserve_bytes);
+    arena_create(&arena, seed, reserve_bytes, arena_bytes_max);
     static struct pattern pattern;
     static char error[160];
     if (!pattern_parse(&pattern, spec, arena.pages, seed, error, sizeof error))

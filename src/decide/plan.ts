@@ -27,13 +27,14 @@ function precopyCostMs(choice: Prediction): number {
 }
 
 /**
- * Cost of a post-copy switchover: total time plus the time during which the guest runs with pages missing. With B the
- * bandwidth and W the dirty set, one more round costs W'/B of total time and saves (W - W')/B of missing pages: it
- * pays when the round more than halves the set.
+ * Cost of a post-copy switchover: total time plus the time during which the guest stands still or runs with pages
+ * missing. With B the bandwidth and W the dirty set, one more round costs W'/B of total time and saves (W - W')/B of
+ * missing pages: it pays when the round more than halves the set.
  */
 function postcopyCostMs(choice: Prediction, bandwidthBytesPerSec: number): number {
   return (
     choice.tmtMs.expected +
+    choice.downtimeMs.expected +
     (choice.dirtyAtSwitchBytes / bandwidthBytesPerSec) * 1000 +
     choice.rounds * ROUND_COST_MS
   );

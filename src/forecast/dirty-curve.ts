@@ -37,9 +37,13 @@ function binOf(windowMs: number): number {
   return Math.round(2 * Math.log2(windowMs));
 }
 
+/** Shorter than a clock reading, or less than a byte: no measurement. */
+const MIN_WINDOW_MS = 0.01;
+const MIN_DIRTY_BYTES = 1;
+
 /** The points with one more; a point of no length or no dirty bytes teaches nothing and is left out. */
 export function withPoint(points: CurvePoints, point: CurvePoint): CurvePoints {
-  if (!(point.windowMs > 0) || !(point.dirtyBytes > 0)) return points;
+  if (!(point.windowMs >= MIN_WINDOW_MS) || !(point.dirtyBytes >= MIN_DIRTY_BYTES)) return points;
   const bin = binOf(point.windowMs);
   const old = points.get(bin);
   const keep = old === undefined ? 0 : 1 - NEW_POINT_WEIGHT;

@@ -32,7 +32,7 @@ function estimate(expected: number, errorRatio: number, floor = 0): Estimate {
 
 /**
  * The fixed point t* = U(t*)/B of the pre-copy map, by iteration from a long round: rounds shrink towards it and never
- * below. Worked example: H 64 MiB (67.1 MB), tau 320 ms, B 117 MB/s: t* = 452 ms, 52.9 MB. Null when it is unbounded
+ * below. Worked example: H 64 MiB (67.1 MB), tau 320 ms, B 117 MB/s: t* = 418 ms, 48.9 MB. Null when it is unbounded
  * (r >= B: every round is longer than the one before), in which case no amount of pre-copy helps.
  */
 export function plateauOf(

@@ -25,8 +25,8 @@ export interface GuestSpec {
 
 /**
  * The CPU model and machine type that the test guest is run on. A named model with fixed features migrates between QEMU
- * versions, and the kernel boots 2.3 s faster on it than on "max", whose 57-bit addressing and newer instructions cost an
- * emulated CPU time.
+ * versions, and the guest is ready 2.3 s earlier on it than on "max", whose 57-bit addresses and newer instructions cost an emulated
+ * CPU time.
  */
 export const GUEST_CPU_MODEL = 'Nehalem';
 export const GUEST_MACHINE_TYPE = 'pc';
@@ -44,6 +44,8 @@ const KERNEL_OPTIONS: readonly string[] = [
   'nokaslr',
   // Page-table isolation flushes the emulated TLB at every system call.
   'mitigations=off',
+  // Clears and copies pages with plain moves: an emulated CPU runs "rep stos" word by word, 1.1 s more for 400 MiB.
+  'clearcpuid=rep_good,erms',
   // Without these the kernel measures the clock again and may distrust it after a migration's pause.
   'tsc=reliable',
   'no_timer_check',

@@ -1,36 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 // Errors of the test bed's building, running and measuring. A message says wanted and got; the remedy what to do.
 
-export interface TestbedErrorOptions {
-  readonly cause?: unknown;
-  readonly remedy?: string;
-}
+import { EXIT, SlackwaterError } from '../../src/index.ts';
 
 /** Base of the errors below; `code` is stable. */
-export abstract class TestbedError extends Error {
-  abstract readonly code: string;
-  readonly remedy: string | undefined;
-
-  constructor(message: string, options: TestbedErrorOptions = {}) {
-    super(message, options.cause === undefined ? {} : { cause: options.cause });
-    this.name = new.target.name;
-    this.remedy = options.remedy;
-  }
-}
+export abstract class TestbedError extends SlackwaterError {}
 
 /** A program is missing, failed or took too long. */
 export class ProgramError extends TestbedError {
   readonly code = 'ERR_TESTBED_PROGRAM';
+  override readonly exitCode = EXIT.refused;
 }
 
 /** The guest image or a native tool cannot be built. */
 export class ImageError extends TestbedError {
   readonly code = 'ERR_TESTBED_IMAGE';
+  override readonly exitCode = EXIT.refused;
 }
 
 /** A guest specification or a write pattern is wrong. */
 export class GuestSpecError extends TestbedError {
   readonly code = 'ERR_TESTBED_GUEST_SPEC';
+  override readonly exitCode = EXIT.usage;
 }
 
 /** The guest did not answer in time, or answered that it cannot do what was asked. */

@@ -2,8 +2,8 @@
 // From a byte stream to a running session, and every way in which that fails.
 
 import t from 'tap';
+import type { QmpCommandError } from '../../../src/qmp/index.ts';
 import {
-  QmpCommandError,
   QmpConnectError,
   QmpGreetingTimeoutError,
   QmpNegotiationError,

@@ -9,12 +9,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
+import type { Test } from 'tap';
 import {
   MAX_IN_BAND_IN_FLIGHT,
   QmpConnectError,
   QmpDisconnectedError,
   QmpGreetingTimeoutError,
   connectQmp,
+  isQmpObject,
 } from '../../../src/qmp/index.ts';
 import type { QmpClient } from '../../../src/qmp/index.ts';
 import { rejection } from '../support/qmp-helpers.ts';
@@ -29,7 +31,7 @@ interface LiveQemu {
   readonly folder: string;
 }
 
-async function startQemu(t: Tap.Test): Promise<LiveQemu> {
+async function startQemu(t: Test): Promise<LiveQemu> {
   const folder = await mkdtemp(join(tmpdir(), 'qmp-live-'));
   const monitors = [join(folder, 'a'), join(folder, 'b')] as const;
   const machine = ['-machine', 'none', '-nodefaults', '-display', 'none', '-S'];
@@ -75,9 +77,11 @@ t.test('commands, the schema and an error of a real QEMU', { skip }, async (t) =
   t.ok(schema.returnsEnumHas('query-migrate', 'status', 'postcopy-active'));
   t.match(await rejection(client.executeRaw('no-such-command')), { errorClass: 'CommandNotFound' });
   await client.execute('migrate-set-parameters', { 'max-bandwidth': 0, 'downtime-limit': 300 });
-  // A value that a double cannot hold must arrive at QEMU with all its digits, and be refused for its size alone.
-  const huge = { 'max-bandwidth': 18446744073709551615n };
-  t.match(await rejection(client.executeRaw('migrate-set-parameters', huge)), { errorClass: 'GenericError' });
+  // A value that a double cannot hold goes to QEMU and comes back with all its digits.
+  const all = 18446744073709551615n;
+  await client.executeRaw('migrate-set-parameters', { 'max-bandwidth': all });
+  const parameters = await client.executeRaw('query-migrate-parameters');
+  t.ok(isQmpObject(parameters) && parameters['max-bandwidth'] === all);
   await client.close();
 });
 
@@ -100,13 +104,12 @@ t.test('out of band passes a QEMU whose main loop is stuck', { skip }, async (t)
   const [blocker, client] = [await connectWhenThere(monitors[0]), await connectWhenThere(monitors[1])];
   // QEMU opens the file in its main loop, and for a FIFO without reader that takes until there is one.
   const blocked = blocker.executeRaw('pmemsave', { val: 0, size: 1, filename: fifo });
-  // Answered out of band, so it has been read by QEMU; pmemsave before it was dispatched or is about to be.
-  await blocker.executeOob('query-yank');
-  await delay(200);
   const inBand = Array.from({ length: 20 }, () => client.execute('query-name'));
-  const yanks = await client.executeOob('query-yank', {}, { timeoutMs: 10_000 });
-  t.ok(yanks.length >= 2);
-  t.match(client.stats, { inFlight: MAX_IN_BAND_IN_FLIGHT, queued: 20 - MAX_IN_BAND_IN_FLIGHT });
+  for (let i = 0; i < 20; i += 1) {
+    const yanks = await client.executeOob('query-yank', {}, { timeoutMs: 10_000 });
+    t.ok(yanks.length >= 2);
+  }
+  t.equal(client.stats.inFlight, MAX_IN_BAND_IN_FLIGHT, 'the main loop is stuck, and as much waits as may');
   const reader = await open(fifo, constants.O_RDONLY | constants.O_NONBLOCK);
   await blocked;
   t.equal((await Promise.all(inBand)).length, 20);

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import t from 'tap';
+import type { Test } from 'tap';
 import { UsageError } from '../../../src/common/index.ts';
 import { QmpConnectError, QmpDisconnectedError, connectQmp } from '../../../src/qmp/index.ts';
 import { rejection, serve } from '../support/qmp-helpers.ts';
@@ -23,7 +24,7 @@ function held(): readonly string[] {
 }
 
 /** Runs `work` and checks that it leaves no socket, timer or child. */
-async function leavesNothing(t: Tap.Test, work: () => Promise<void>): Promise<void> {
+async function leavesNothing(t: Test, work: () => Promise<void>): Promise<void> {
   const before = held().length;
   await work();
   for (let i = 0; i < 50 && held().length > before; i += 1) await turn();
@@ -124,7 +125,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-async function assertGone(t: Tap.Test, call: SshCall): Promise<void> {
+async function assertGone(t: Test, call: SshCall): Promise<void> {
   t.notOk(isAlive(call.pid), 'ssh is gone');
   t.equal(
     await rejection(stat(dirname(call.local))).then((error) => (error as NodeJS.ErrnoException).code),

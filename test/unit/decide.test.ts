@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: Apache-2.0
+import fc from 'fast-check';
+import t from 'tap';
+import { choosePlan, createAdaptivePolicy, policyByName, stepStall } from '../../src/decide/index.ts';
+import { dirtyBytesWithin, initForecast, predictChoices, stepForecast } from '../../src/forecast/index.ts';
+import type {
+  Action,
+  DirtyCurve,
+  Forecast,
+  Objective,
+  Observation,
+  PolicyContext,
+} from '../../src/model/index.ts';
+
+const MIB = 1024 * 1024;
+const BANDWIDTH = 117e6;
+
+const OBJECTIVE: Objective = {
+  maxDowntimeMs: 300,
+  allowDowntimeMs: null,
+  deadlineMs: null,
+  postcopy: 'allowed',
+};
+
+function context(objective: Partial<Objective> = {}, postcopyReady = true): PolicyContext {
+  return {
+    objective: { ...OBJECTIVE, ...objective },
+    postcopyReady,
+    preemptReady: postcopyReady,
+    parameters: {
+      maxBandwidthBytesPerSec: 134_217_728,
+      maxPostcopyBandwidthBytesPerSec: 0,
+      downtimeLimitMs: 300,
+      availSwitchoverBandwidthBytesPerSec: 0,
+    },
+    sendQueueBytes: 4 * MIB,
+  };
+}
+
+function observation(fields: Partial<Observation>): Observation {
+  return {
+    kind: 'round',
+    atMs: 4600,
+    status: 'active',
+    round: 2,
+    roundStartMs: 4600,
+    endedRoundMs: 4500,
+    dirtyAtRoundStartBytes: 64 * MIB,
+    remainingBytes: 64 * MIB,
+    totalBytes: 512 * MIB,
+    transferredBytes: 480 * MIB,
+    zeroBytes: 0,
+    bandwidthBytesPerSec: BANDWIDTH,
+    pageRequests: 0,
+    qemuDowntimeMs: null,
+    qemuTotalMs: null,
+    dirtySamples: [],
+    errorText: null,
+    ...fields,
+  };
+}
+
+/** Runs a policy through the pre-copy of a guest with that curve; returns the actions by round, until it acts. */
+function precopy(curve: DirtyCurve, policyContext: PolicyContext, maxRounds = 20) {
+  const policy = createAdaptivePolicy();
+  let { state } = policy.init(policyContext);
+  let forecasting = initForecast({ sendQueueBytes: policyContext.sendQueueBytes, switchoverFixedMs: 40 });
+  const actions: Action[] = [];
+  let atMs = 0;
+  let roundMs = (480 * MIB) / (BANDWIDTH / 1000);
+  const samples = [100, 300, 1000].map((windowMs) => ({ windowMs, dirtyBytes: dirtyBytesWithin(curve, windowMs) }));
+  for (let round = 2; round < maxRounds; round++) {
+    atMs += roundMs;
+    const dirty = Math.min(512 * MIB, dirtyBytesWithin(curve, roundMs));
+    const seen = observation({
+      atMs,
+      round,
+      roundStartMs: atMs,
+      endedRoundMs: roundMs,
+      dirtyAtRoundStartBytes: dirty,
+      remainingBytes: dirty,
+      dirtySamples: round === 2 ? samples : [],
+    });
+    const folded = stepForecast(forecasting, seen);
+    forecasting = folded.state;
+    const step = policy.step(state, {
+      kind: 'observation',
+      nowMs: atMs,
+      observation: seen,
+      forecast: folded.forecast,
+    });
+    state = step.state;
+    actions.push(...step.actions);
+    if (step.actions.some(({ kind }) => kind !== 'continue')) return { round, actions, atMs, state, policy };
+    roundMs = dirty / (BANDWIDTH / 1000);
+  }
+  return { round: maxRounds, actions, atMs, state, policy };
+}
+
+/** H 64 MiB at an initial rate of 200 and of 20 MiB/s. */
+const FAST: DirtyCurve = { hotBytes: 64 * MIB, tauMs: 320, coldBytesPerMs: 0 };
+const SLOW: DirtyCurve = { hotBytes: 64 * MIB, tauMs: 3200, coldBytesPerMs: 0 };
+
+function releases(actions: readonly Action[]) {
+  return actions.filter((action) => action.kind === 'set-parameters' && (action.change.downtimeLimitMs ?? 0) > 1);
+}
+
+t.test('the switchover is held with 1 ms from the start, never with 0', (t) => {
+  const { actions } = createAdaptivePolicy().init(context());
+  t.same(
+    actions.map((action) => action.kind === 'set-parameters' && action.change),
+    [{ downtimeLimitMs: 1 }],
+  );
+  t.end();
+});
+
+t.test('a guest that never converges goes post-copy right after the first round', (t) => {
+  const run = precopy(FAST, context());
+  t.equal(run.round, 2);
+  const changes = run.actions.flatMap((action) => (action.kind === 'set-parameters' ? [action.change] : []));
+  t.ok(changes.some((change) => change.maxPostcopyBandwidthBytesPerSec !== undefined), 'quiet start');
+  t.equal(releases(run.actions).length, 0);
+  const { policy } = run;
+  const due = policy.step(run.state, { kind: 'tick', nowMs: run.atMs + 1000 });
+  t.equal(due.actions[0]?.kind, 'start-postcopy', 'after the drain');
+  t.match(due.actions[0]?.reason.text, /pre-copy would not come below .* \(limit 300 ms\)/);
+  t.end();
+});
+
+t.test('a guest that converges is finished by pre-copy, after a round that pays', (t) => {
+  const run = precopy(SLOW, context());
+  t.ok(run.round > 2 && run.round <= 5);
+  t.equal(run.actions[0]?.kind, 'continue');
+  t.equal(releases(run.actions).length, 1);
+  t.notOk(run.actions.some(({ kind }) => kind === 'start-postcopy'));
+  t.end();
+});
+
+t.test('post-copy is never started where it may not be used', (t) => {
+  fc.assert(
+    fc.property(
+      fc.record({
+        hotBytes: fc.integer({ min: 1, max: 512 }).map((mib) => mib * MIB),
+        tauMs: fc.integer({ min: 10, max: 20_000 }),
+        coldBytesPerMs: fc.integer({ min: 0, max: 200_000 }),
+      }),
+      fc.integer({ min: 50, max: 2000 }),
+      (curve, maxDowntimeMs) => {
+        const run = precopy(curve, context({ maxDowntimeMs, postcopy: 'forbidden' }, false), 40);
+        return !run.actions.some(({ kind }) => kind === 'start-postcopy');
+      },
+    ),
+  );
+  t.end();
+});
+
+t.test('a release never offers QEMU more than the ceiling leaves for the transfer, and never 0', (t) => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 400 }),
+      fc.integer({ min: 20, max: 20_000 }),
+      fc.integer({ min: 10, max: 3000 }),
+      (hotMib, tauMs, maxDowntimeMs) => {
+        const curve = { hotBytes: hotMib * MIB, tauMs, coldBytesPerMs: 0 };
+        const run = precopy(curve, context({ maxDowntimeMs }), 40);
+        return run.actions.every((action) => {
+          if (action.kind !== 'set-parameters' || action.change.downtimeLimitMs === undefined) return true;
+          const limit = action.change.downtimeLimitMs;
+          return limit >= 1 && (limit === 1 || limit < maxDowntimeMs);
+        });
+      },
+    ),
+  );
+  t.end();
+});
+
+t.test('without post-copy a hopeless pre-copy ends, and says what would be needed', (t) => {
+  const run = precopy(FAST, context({ postcopy: 'forbidden' }, false));
+  const last = run.actions.at(-1);
+  t.equal(last?.kind, 'cancel');
+  t.match(last?.reason.text, /needs a downtime of \d+ ms \(--allow-downtime\), or [\d.]+ MB\/s of bandwidth/);
+  t.ok(last!.reason.numbers['neededDowntimeMs']! > 300);
+  t.ok(last!.reason.numbers['neededBandwidthBytesPerSec']! > BANDWIDTH);
+  t.ok(run.round <= 5, 'soon');
+  t.end();
+});
+
+t.test('a higher ceiling that was allowed is used, and only it', (t) => {
+  const run = precopy(FAST, context({ postcopy: 'forbidden', allowDowntimeMs: 800 }, false));
+  const [release] = releases(run.actions);
+  t.ok(release);
+  const change = release?.kind === 'set-parameters' ? release.change : {};
+  t.ok(change.downtimeLimitMs! > 300 && change.downtimeLimitMs! < 800);
+  t.equal(change.availSwitchoverBandwidthBytesPerSec, BANDWIDTH);
+  t.end();
+});
+
+t.test('a deadline is leave to go on until then', (t) => {
+  const policyContext = context({ postcopy: 'forbidden', deadlineMs: 8000 }, false);
+  const run = precopy(FAST, policyContext, 60);
+  t.equal(run.actions.at(-1)?.kind, 'cancel');
+  t.ok(run.atMs >= 8000);
+  const { policy } = run;
+  const waiting = policy.init(policyContext);
+  t.equal(waiting.wakeAtMs, 8000);
+  const late = policy.step(waiting.state, { kind: 'tick', nowMs: 8000 });
+  t.equal(late.actions[0]?.kind, 'cancel', 'also in the middle of a round');
+  t.end();
+});
+
+t.test('a policy decides once a round', (t) => {
+  const policy = createAdaptivePolicy();
+  const { state } = policy.init(context());
+  const seen = observation({ dirtySamples: [{ windowMs: 300, dirtyBytes: 6 * MIB }] });
+  const { forecast } = stepForecast(initForecast({ sendQueueBytes: 0, switchoverFixedMs: 40 }), seen);
+  const input = { kind: 'observation', nowMs: 4600, observation: seen, forecast } as const;
+  const first = policy.step(state, input);
+  t.ok(first.actions.length > 0);
+  t.same(policy.step(first.state, input).actions, []);
+  t.end();
+});
+
+t.test('of two fitting plans the one with less total time plus downtime wins', (t) => {
+  const situation = {
+    atMs: 1000,
+    bandwidthBytesPerMs: 100_000,
+    remainingBytes: 20e6,
+    sinceRoundStartMs: 0,
+    transferredBytes: 500e6,
+    totalBytes: 512e6,
+    downtimeOverheadMs: 40,
+    curveErrorRatio: 0.05,
+    bandwidthErrorRatio: 0.05,
+  };
+  const plan = (curve: DirtyCurve) => {
+    const choices = predictChoices(curve, situation);
+    const forecast: Forecast = {
+      atMs: 1000,
+      ready: true,
+      bandwidthBytesPerSec: 1e8,
+      curve,
+      errorRatio: 0.05,
+      plateau: null,
+      ...choices,
+      downtimeOverheadMs: 40,
+    };
+    const chosen = choosePlan(forecast, OBJECTIVE, true);
+    return chosen?.kind === 'finish' ? chosen.choice.rounds : null;
+  };
+  // 20 MB left take 200 ms. A round that leaves 1 MB saves 190 ms of downtime for 10 ms more in total ...
+  t.equal(plan({ hotBytes: 1e6, tauMs: 10, coldBytesPerMs: 0 }), 1);
+  // ... one that leaves 19 MB saves next to nothing.
+  t.equal(plan({ hotBytes: 19e6, tauMs: 10, coldBytesPerMs: 0 }), 0);
+  t.end();
+});
+
+t.test('post-copy in which nothing moves is paused after the set time, progress of either kind resets it', (t) => {
+  const at = (atMs: number, transferredBytes: number, pageRequests: number) =>
+    observation({ status: 'postcopy-active', kind: 'sample', atMs, transferredBytes, pageRequests });
+  let { state, action } = stepStall(null, at(0, 100, 1), 5000);
+  ({ state, action } = stepStall(state, at(4000, 100, 1), 5000));
+  t.equal(action, null);
+  ({ state, action } = stepStall(state, at(4900, 100, 2), 5000));
+  ({ state, action } = stepStall(state, at(9800, 100, 2), 5000));
+  t.equal(action, null);
+  ({ state, action } = stepStall(state, at(9900, 100, 2), 5000));
+  t.equal(action?.kind, 'pause-postcopy');
+  t.equal(stepStall(state, observation({ atMs: 20_000 }), 5000).state, null, 'pre-copy is not watched');
+  t.end();
+});
+
+t.test('the baselines do what their names say', (t) => {
+  const qemu = policyByName('qemu-default')!;
+  t.same(qemu.init(context()).actions.length, 1);
+  t.same(qemu.step(null, { kind: 'tick', nowMs: 1 }).actions, []);
+  const immediate = policyByName('postcopy-immediate')!;
+  const { forecast } = stepForecast(initForecast({ sendQueueBytes: 0, switchoverFixedMs: 40 }), observation({}));
+  const first = immediate.step(immediate.init(context()).state, {
+    kind: 'observation',
+    nowMs: 20,
+    observation: observation({ round: 1 }),
+    forecast,
+  });
+  t.equal(first.actions[0]?.kind, 'start-postcopy');
+  t.equal(policyByName('nobody'), undefined);
+  t.end();
+});
