@@ -48,7 +48,8 @@ module.exports = {
     },
     {
       name: 'testbed-through-public-entry',
-      comment: 'The testbed is a user of the package: src/index.ts and src/qmp/index.ts are its public entries',
+      comment:
+        'The testbed is a user of the package: src/index.ts and src/qmp/index.ts are its public entries',
       severity: 'error',
       from: { path: '^testbed/' },
       to: { path: '^src/', pathNot: '^src/(index|qmp/index)\\.ts$' },
@@ -60,12 +61,20 @@ module.exports = {
       from: { path: '^src/(forecast|decide|simulate|model)/' },
       to: { dependencyTypes: ['core'] },
     },
-    { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } } },
+    {
+      name: 'no-cycles',
+      severity: 'error',
+      from: {},
+      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    },
   ],
   options: {
     doNotFollow: { path: 'node_modules' },
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.json' },
-    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'require', 'node', 'default'] },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'require', 'node', 'default'],
+    },
   },
 };

@@ -36,7 +36,9 @@ export async function ensureBuilt() {
   const partial = join(root, `dist-partial-${process.pid}`);
   const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
   try {
-    await runLoudly([process.execPath, compiler, '-p', 'tsconfig.build.json', '--outDir', partial], { cwd: root });
+    await runLoudly([process.execPath, compiler, '-p', 'tsconfig.build.json', '--outDir', partial], {
+      cwd: root,
+    });
     writeFileSync(join(partial, '.built-from'), wanted);
     rmSync(join(root, 'dist'), { recursive: true, force: true });
     renameSync(partial, join(root, 'dist'));

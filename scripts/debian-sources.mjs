@@ -4,7 +4,9 @@
 /** The deb822 stanza or one-line entry for `codename` among the texts of apt's source files, as fields; else undefined. */
 export function findSourceEntry(files, codename) {
   for (const { path, text } of files) {
-    const entries = path.endsWith('.sources') ? text.split(/\n\s*\n/).map(parseStanza) : text.split('\n').map(parseLine);
+    const entries = path.endsWith('.sources')
+      ? text.split(/\n\s*\n/).map(parseStanza)
+      : text.split('\n').map(parseLine);
     for (const entry of entries) {
       const suites = entry?.get('suites')?.split(/\s+/) ?? [];
       const types = entry?.get('types')?.split(/\s+/) ?? [];

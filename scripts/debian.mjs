@@ -1,7 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // The Debian packages that the testbed needs: which, why, whether they are there, and how they are installed.
 
-import { existsSync, openSync, readFileSync, readSync, closeSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  openSync,
+  readFileSync,
+  readSync,
+  closeSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { findSourceEntry, stanzaFor } from './debian-sources.mjs';
 import { Refusal, hasCommand, outputOf, runLoudly, say } from './say.mjs';
@@ -35,7 +44,11 @@ export function isStatic(path) {
   const length = readSync(file, bytes, 0, bytes.length, 0);
   closeSync(file);
   if (length < 64 || bytes.toString('latin1', 1, 4) !== 'ELF') return false;
-  const [start, size, count] = [Number(bytes.readBigUInt64LE(32)), bytes.readUInt16LE(54), bytes.readUInt16LE(56)];
+  const [start, size, count] = [
+    Number(bytes.readBigUInt64LE(32)),
+    bytes.readUInt16LE(54),
+    bytes.readUInt16LE(56),
+  ];
   const PT_INTERP = 3;
   return Array.from({ length: count }, (_, i) => start + i * size)
     .filter((offset) => offset + 4 <= length)
@@ -57,7 +70,10 @@ export async function ensureDebianPackages() {
   const needsIndex = outputOf('apt-cache', 'show', GUEST_KERNEL) === undefined;
   if (missing.length === 0 && !needsQemu && !needsIndex) return;
 
-  const names = [...missing.map(([name]) => name), ...(needsQemu ? [`qemu-system-x86 (>= ${QEMU_MAJOR}.0)`] : [])];
+  const names = [
+    ...missing.map(([name]) => name),
+    ...(needsQemu ? [`qemu-system-x86 (>= ${QEMU_MAJOR}.0)`] : []),
+  ];
   const what = names.length > 0 ? names.join(', ') : `apt's package index (for the kernel of test guests)`;
   if (!hasCommand('apt-get')) refuse(what, 'there is no apt-get');
   if (process.getuid() !== 0) refuse(what, 'only root may install it');
@@ -70,7 +86,9 @@ export async function ensureDebianPackages() {
     for (const [name, why] of missing) say(`installing ${name} (${why})`);
     if (missing.length > 0) await aptInstall(missing.map(([name]) => name));
     if (needsQemu) {
-      say(`installing qemu-system-x86 (QEMU ${QEMU_MAJOR}.0 runs the guests)${backports ? ` from ${backports}` : ''}`);
+      say(
+        `installing qemu-system-x86 (QEMU ${QEMU_MAJOR}.0 runs the guests)${backports ? ` from ${backports}` : ''}`,
+      );
       await aptInstall([...(backports ? ['-t', backports] : []), 'qemu-system-x86']);
       if (!hasQemu()) refuse(what, `this release installs QEMU ${qemuVersion()?.[0] ?? '(none)'}`);
     }
@@ -93,19 +111,24 @@ function releaseCodename() {
 /** Adds a suite from this machine's own Debian source; its file, or undefined when apt knows the suite already. */
 function addSuite(suite) {
   const directory = '/etc/apt/sources.list.d';
-  const names = existsSync(directory) ? readdirSync(directory).filter((name) => /\.(list|sources)$/.test(name)) : [];
+  const names = existsSync(directory)
+    ? readdirSync(directory).filter((name) => /\.(list|sources)$/.test(name))
+    : [];
   const paths = ['/etc/apt/sources.list', ...names.map((name) => join(directory, name))].filter(existsSync);
   const files = paths.map((path) => ({ path, text: readFileSync(path, 'utf8') }));
   if (findSourceEntry(files, suite) !== undefined) return undefined;
   const entry = findSourceEntry(files, suite.replace(/-.*/, ''));
-  if (entry === undefined) refuse(`a source for ${suite}`, `apt's source files name no Debian to copy it from`);
+  if (entry === undefined)
+    refuse(`a source for ${suite}`, `apt's source files name no Debian to copy it from`);
   say(`adding the suite ${suite} in ${BACKPORTS_FILE}`);
   writeFileSync(BACKPORTS_FILE, stanzaFor(entry, suite), { mode: 0o644 });
   return BACKPORTS_FILE;
 }
 
 async function apt(...args) {
-  await runLoudly(['apt-get', '-q', '-o', 'DPkg::Lock::Timeout=300', ...args], { env: { DEBIAN_FRONTEND: 'noninteractive' } });
+  await runLoudly(['apt-get', '-q', '-o', 'DPkg::Lock::Timeout=300', ...args], {
+    env: { DEBIAN_FRONTEND: 'noninteractive' },
+  });
 }
 
 async function aptInstall(args) {

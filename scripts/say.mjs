@@ -18,7 +18,11 @@ const environment = { ...process.env, PATH: `${process.env.PATH}:/usr/local/sbin
 
 /** Stdout of a short command; undefined when it is not there or fails. */
 export function outputOf(program, ...args) {
-  const result = spawnSync(program, args, { encoding: 'utf8', env: environment, stdio: ['ignore', 'pipe', 'ignore'] });
+  const result = spawnSync(program, args, {
+    encoding: 'utf8',
+    env: environment,
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
   return result.status === 0 ? result.stdout : undefined;
 }
 
@@ -45,7 +49,8 @@ export async function runLoudly(argv, { env = {}, cwd } = {}) {
       child.on('error', reject).on('exit', (...how) => resolve(how));
     });
     if (stopSignal !== undefined) throw new Interrupted();
-    if (code !== 0) throw new Error(`${argv.join(' ')} ended with ${code === null ? signal : `exit code ${code}`}`);
+    if (code !== 0)
+      throw new Error(`${argv.join(' ')} ended with ${code === null ? signal : `exit code ${code}`}`);
   } finally {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.off(signal, forward);
   }

@@ -25,7 +25,9 @@ export class TapCounter {
     }
     if (indent === 0 && /^1\.\.\d+/.test(text)) this.sawPlan = true;
     if (text.startsWith('Bail out!')) this.#finish('failed', [...this.#path(), text], '');
-    const point = /^(not )?ok \d+(?: - (.*?))?(?: # time=\S+)?(?: # (SKIP|TODO)\b ?(.*))?(?: \{)?$/i.exec(text);
+    const point = /^(not )?ok \d+(?: - (.*?))?(?: # time=\S+)?(?: # (SKIP|TODO)\b ?(.*))?(?: \{)?$/i.exec(
+      text,
+    );
     if (point !== null) this.#point(indent, point);
   }
 

@@ -50,7 +50,8 @@ async function runSuite(suite, files, options) {
   const ran = counts.passed + counts.failed + counts.skipped;
   let broken = '';
   if (ran === 0) broken = 'no test ran';
-  else if (code !== 0 && counts.failed === 0) broken = `tap ended with exit code ${code}, though no test failed`;
+  else if (code !== 0 && counts.failed === 0)
+    broken = `tap ended with exit code ${code}, though no test failed`;
   else if (!counter.sawPlan) broken = 'the output of tap ends before its plan';
   if (broken !== '') {
     counts.failed++;
@@ -61,16 +62,22 @@ async function runSuite(suite, files, options) {
 
 async function main(args) {
   const options = args.filter((arg) => arg.startsWith('-'));
-  const files = args.filter((arg) => arg.endsWith('.test.ts')).map((arg) => relative(root, join(process.cwd(), arg)));
+  const files = args
+    .filter((arg) => arg.endsWith('.test.ts'))
+    .map((arg) => relative(root, join(process.cwd(), arg)));
   const named = args.filter((arg) => !options.includes(arg) && !arg.endsWith('.test.ts'));
   const unknown = named.find((name) => !(name in SUITES));
   if (unknown !== undefined) {
-    process.stderr.write(`error: wanted a suite (${Object.keys(SUITES).join(', ')}) or a test file, got "${unknown}"\n`);
+    process.stderr.write(
+      `error: wanted a suite (${Object.keys(SUITES).join(', ')}) or a test file, got "${unknown}"\n`,
+    );
     return 2;
   }
   const suiteOfFile = (file) => Object.keys(SUITES).find((suite) => file.startsWith(`test/${suite}/`));
   const chosen = Object.keys(SUITES).filter((suite) =>
-    named.length + files.length === 0 ? true : named.includes(suite) || files.some((file) => suiteOfFile(file) === suite),
+    named.length + files.length === 0
+      ? true
+      : named.includes(suite) || files.some((file) => suiteOfFile(file) === suite),
   );
   const purpose = chosen.includes('live') ? 'test' : chosen.includes('contract') ? 'contract' : 'unit';
   await ensureReady({ for: purpose });

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // dirty: fills nearly all free memory, then writes a given pattern into it until told otherwise over a serial port.
-// Usage: dirty [-p PATTERN] [-s SEED] [-r RESERVE_MIB] [-m ARENA_MIB_MAX] [-d DISK] [-b BLOCKS_PER_SEC] [-c PORT] [-e] [-w CLIENT_IP]
+// Usage: dirty [-p PATTERN] [-s SEED] [-r RESERVE_MIB] [-m ARENA_MIB_MAX] [-d DISK] [-b BLOCKS_PER_SEC] [-c PORT]
+//              [-e: answer UDP probes] [-w CLIENT_IP: do work and report it]
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,7 +40,8 @@ int main(int argc, char **argv)
         case 'c': port_path = optarg; break;
         case 'e': with_echo = true; break;
         case 'w': client_ip = optarg; break;
-        default: end("usage: see the head of dirty.c");
+        default: end("unknown option, see the head of dirty.c");
+        }
 
     }
     static struct line_port port;

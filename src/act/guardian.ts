@@ -20,7 +20,9 @@ function scriptPath(): string {
     const path = fileURLToPath(new URL(relative, import.meta.url));
     if (existsSync(path)) return path;
   }
-  throw new JournalError('guardian.sh is missing from this installation', { remedy: 'install slackwater again' });
+  throw new JournalError('guardian.sh is missing from this installation', {
+    remedy: 'install slackwater again',
+  });
 }
 
 /** `program` is the slackwater command's own file; `journalPath` what to undo. */

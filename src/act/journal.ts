@@ -3,7 +3,16 @@
 // VM, mode 0600, locked by the process that owns it. It lives in memory-backed storage: it has to survive us, not the
 // host, because the settings it speaks of do not survive the host either.
 
-import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { messageOf, SlackwaterError } from '../common/index.ts';

@@ -43,7 +43,7 @@ export async function readParameters(client: QmpClient): Promise<RawParameters> 
 /** Capabilities by name. */
 export async function readCapabilities(client: QmpClient): Promise<ReadonlyMap<string, boolean>> {
   const reply = await client.execute('query-migrate-capabilities', undefined, { timeoutMs: QMP_TIMEOUT_MS });
-  return new Map(reply.map(({ capability, state }) => [capability as string, state]));
+  return new Map(reply.map(({ capability, state }) => [capability, state]));
 }
 
 function numberOrNull(value: SettingValue | undefined): number | null {

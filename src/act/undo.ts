@@ -99,10 +99,14 @@ export async function undoEnd(client: QmpClient, end: End, journal: Journal): Pr
     try {
       const list = changes.map(({ name, before }) => ({ capability: name as never, state: before === true }));
       await client.execute('migrate-set-capabilities', { capabilities: list }, options);
-      restored.push(...changes.map(({ name, before }) => `${name} -> ${before === true ? 'on' : 'off'} (${end})`));
+      restored.push(
+        ...changes.map(({ name, before }) => `${name} -> ${before === true ? 'on' : 'off'} (${end})`),
+      );
     } catch (error) {
       if (client.state !== 'running') throw error;
-      leftAlone.push(`capabilities ${changes.map(({ name }) => name).join(', ')} on the ${end}: ${messageOf(error)}`);
+      leftAlone.push(
+        `capabilities ${changes.map(({ name }) => name).join(', ')} on the ${end}: ${messageOf(error)}`,
+      );
     }
   }
   for (const setting of capabilities) finish(setting);

@@ -20,7 +20,9 @@ export function progressLine({ observation, forecast, intention }: Progress): st
   if (observation.bandwidthBytesPerSec !== null) parts.push(formatRate(observation.bandwidthBytesPerSec));
   const best = inPostcopy ? forecast.postcopy[0] : forecast.precopy[0];
   if (best !== undefined) {
-    parts.push(`if switched now: total ${formatMs(best.tmtMs.expected)}, downtime ${formatMs(best.downtimeMs.expected)}`);
+    parts.push(
+      `if switched now: total ${formatMs(best.tmtMs.expected)}, downtime ${formatMs(best.downtimeMs.expected)}`,
+    );
   }
   if (intention !== '') parts.push(intention);
   return parts.join(' | ');

@@ -18,7 +18,9 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 });
 
 const program = new Command('slackwater')
-  .description('A controller for QEMU live migration: forecasts where it is heading and switches at the right moment')
+  .description(
+    'A controller for QEMU live migration: forecasts where it is heading and switches at the right moment',
+  )
   .version('0.1.0')
   .exitOverride()
   .addHelpText('after', EXIT_CODE_HELP);

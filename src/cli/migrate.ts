@@ -29,7 +29,10 @@ export function registerMigrate(program: Command): void {
       .requiredOption('--qmp <address>', "the source's QMP monitor: /PATH, tcp:HOST:PORT or ssh:HOST:/PATH")
       .requiredOption('--dest-qmp <address>', "the destination's, started with -incoming defer")
       .requiredOption('--to <uri>', 'where the destination is to listen: tcp:HOST:PORT')
-      .option('--bandwidth <rate>', 'max-bandwidth of this migration, such as 1gbit (default: as set in QEMU)')
+      .option(
+        '--bandwidth <rate>',
+        'max-bandwidth of this migration, such as 1gbit (default: as set in QEMU)',
+      )
       .option('--tls-creds <id>', 'TLS credentials object present in both QEMUs')
       .option('--tls-hostname <name>', "name in the destination's certificate")
       .option('--quit-source', 'quit the source once the guest runs on the destination'),

@@ -99,7 +99,11 @@ export function registerOperations(program: Command): void {
       const reports =
         flags.journal === undefined
           ? await restoreAbandoned()
-          : [flags.wait === true ? await restoreUntilDone(flags.journal) : await restoreJournal(flags.journal)];
+          : [
+              flags.wait === true
+                ? await restoreUntilDone(flags.journal)
+                : await restoreJournal(flags.journal),
+            ];
       const lines = reports.flatMap(describeReport);
       process.stdout.write(`${lines.length > 0 ? lines.join('\n') : 'nothing to restore'}\n`);
       if (reports.some(({ pending }) => pending.length > 0)) process.exitCode = EXIT.unknown;

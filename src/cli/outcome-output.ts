@@ -51,8 +51,6 @@ export function outcomeLines(outcome: Outcome): string[] {
 
 /** Prints an outcome: the document alone on stdout, or lines. */
 export function printOutcome(outcome: Outcome, policy: string, json: boolean): void {
-  const text = json
-    ? JSON.stringify(outcomeDocument(outcome, policy))
-    : outcomeLines(outcome).join('\n');
+  const text = json ? JSON.stringify(outcomeDocument(outcome, policy)) : outcomeLines(outcome).join('\n');
   process.stdout.write(`${text}\n`);
 }

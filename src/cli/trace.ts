@@ -18,7 +18,9 @@ function rate(value: unknown): string {
 }
 
 function text(value: unknown): string {
-  return typeof value === 'string' || typeof value === 'number' ? String(value) : JSON.stringify(value ?? null);
+  return typeof value === 'string' || typeof value === 'number'
+    ? String(value)
+    : JSON.stringify(value ?? null);
 }
 
 function describe({ type, fields }: TraceRow): string {
@@ -56,7 +58,9 @@ export function registerTrace(program: Command): void {
       const { header } = trace;
       process.stdout.write(`policy ${header.policy}, QEMU ${header.qemuVersion}, mode ${header.mode}\n`);
       for (const row of trace.rows) {
-        process.stdout.write(`${(row.atMs / 1000).toFixed(3).padStart(9)} s  ${row.type.padEnd(11)} ${describe(row)}\n`);
+        process.stdout.write(
+          `${(row.atMs / 1000).toFixed(3).padStart(9)} s  ${row.type.padEnd(11)} ${describe(row)}\n`,
+        );
       }
       if (!trace.complete) process.stderr.write('the trace ends within a row: its writer was cut off\n');
     });

@@ -8,7 +8,7 @@ import type { Outcome, PolicyContext } from '../model/index.ts';
 import { canSampleDirtyPages, isFinal, readMigrationInfo } from '../observe/index.ts';
 import { createTrace, nullRecorder } from '../record/index.ts';
 import { Custody } from './custody.ts';
-import { type Endpoint, openEndpoint, QUERY_TIMEOUT_MS, readSchema, versionText } from './endpoint.ts';
+import { type Endpoint, openEndpoint, QUERY_TIMEOUT_MS, versionText } from './endpoint.ts';
 import { ControlLoop } from './loop.ts';
 import { Mailbox } from './mailbox.ts';
 import { type MigrateDeps, readSendQueueBytes } from './migrate.ts';
@@ -36,12 +36,14 @@ export async function attach(options: AttachOptions, deps: AttachDeps): Promise<
   let last: Outcome | null = null;
   try {
     if (options.destination !== null) {
-      ends.push(await openEndpoint('destination', options.destination, { insecure: options.insecure, clock }));
+      ends.push(
+        await openEndpoint('destination', options.destination, { insecure: options.insecure, clock }),
+      );
     }
     if (!source.kvm && losesTcgWrites(source.version)) {
       deps.reporter.note(`QEMU ${versionText(source.version)} under TCG loses guest writes when it migrates`);
     }
-    const schema = await readSchema(source.client);
+    const schema = await source.client.readSchema();
     const canSample = options.mode !== 'observe' && canSampleDirtyPages(schema);
     custody = Custody.open(ends, { insecure: options.insecure, program: deps.program, ...directory(deps) });
     const settings = await Settings.read(source.client, 'source', custody.journal);
@@ -225,7 +227,11 @@ async function concludeFromSource(
   }
   const run = await source.client.execute('query-status', undefined, options);
   if (run.running) {
-    return { kind: 'source-running', reason: because ?? info.errorText ?? `migration ${info.status}`, ...none };
+    return {
+      kind: 'source-running',
+      reason: because ?? info.errorText ?? `migration ${info.status}`,
+      ...none,
+    };
   }
   return { kind: 'unknown', reason: `source: ${run.status}, migration ${info.status}`, ...none };
 }

@@ -10,7 +10,12 @@ import { QUERY_TIMEOUT_MS } from './endpoint.ts';
 
 /** What one QEMU says of itself. */
 export type EndState =
-  | { readonly kind: 'answers'; readonly running: boolean; readonly runStatus: string; readonly migration: string }
+  | {
+      readonly kind: 'answers';
+      readonly running: boolean;
+      readonly runStatus: string;
+      readonly migration: string;
+    }
   /** Its monitor's socket is gone or nobody listens behind it: the process has ended. */
   | { readonly kind: 'dead' }
   | { readonly kind: 'silent'; readonly why: string };
@@ -44,7 +49,8 @@ export async function askEnd(client: QmpClient, address: QmpAddress): Promise<En
     await using fresh = await connectQmp(address, { connectTimeoutMs: 2000, greetingTimeoutMs: 2000 });
     return await ask(fresh);
   } catch (error) {
-    if (error instanceof QmpConnectError && ['missing', 'refused'].includes(error.reason)) return { kind: 'dead' };
+    if (error instanceof QmpConnectError && ['missing', 'refused'].includes(error.reason))
+      return { kind: 'dead' };
     return { kind: 'silent', why: messageOf(error) };
   }
 }
@@ -161,10 +167,16 @@ export async function conclude(input: ConcludeInput): Promise<Conclusion> {
       // The next question shows what came of it.
     }
     if (overdue && verdict !== 'resume-source') {
-      return { kind: 'unknown', reason: `source: ${describe(source)}; destination: ${describe(destination)}` };
+      return {
+        kind: 'unknown',
+        reason: `source: ${describe(source)}; destination: ${describe(destination)}`,
+      };
     }
     if (clock.nowMs() >= deadlineMs + input.timeoutMs) {
-      return { kind: 'unknown', reason: `source: ${describe(source)}; destination: ${describe(destination)}` };
+      return {
+        kind: 'unknown',
+        reason: `source: ${describe(source)}; destination: ${describe(destination)}`,
+      };
     }
     await clock.sleep(20);
   }

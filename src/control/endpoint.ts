@@ -3,7 +3,7 @@
 
 import { type Clock, systemClock } from '../common/index.ts';
 import { type End, type QemuInstance, startTicksOf } from '../act/index.ts';
-import { connectQmp, parseQmpAddress, type QmpAddress, type QmpClient, QmpSchema } from '../qmp/index.ts';
+import { connectQmp, parseQmpAddress, type QmpAddress, type QmpClient } from '../qmp/index.ts';
 
 export interface QemuVersion {
   readonly major: number;
@@ -63,7 +63,11 @@ export async function readInstance(
 }
 
 /** Connects and asks who is there. The connection is closed again when anything fails. */
-export async function openEndpoint(end: End, addressText: string, options: EndpointOptions): Promise<Endpoint> {
+export async function openEndpoint(
+  end: End,
+  addressText: string,
+  options: EndpointOptions,
+): Promise<Endpoint> {
   const address = parseQmpAddress(addressText, { insecure: options.insecure });
   const client = await connectQmp(address, {
     clock: options.clock ?? systemClock,
@@ -82,9 +86,4 @@ export async function openEndpoint(end: End, addressText: string, options: Endpo
     await client.close();
     throw error;
   }
-}
-
-/** The schema of this QEMU: about 240 KB, read where a feature is in question. */
-export async function readSchema(client: QmpClient): Promise<QmpSchema> {
-  return new QmpSchema(await client.executeRaw('query-qmp-schema', undefined, { timeoutMs: 15_000 }) as never);
 }

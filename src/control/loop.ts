@@ -115,7 +115,8 @@ export class ControlLoop {
           break;
         }
         if (message !== null && !this.#takeMessage(message)) continue;
-        if (message === null && this.#wakeAtMs !== null && this.#nowMs() >= this.#wakeAtMs) await this.#tick();
+        if (message === null && this.#wakeAtMs !== null && this.#nowMs() >= this.#wakeAtMs)
+          await this.#tick();
         if (message === null && this.#nowMs() < sampleAtMs) continue;
 
         const observation = await this.#observe();
@@ -126,7 +127,8 @@ export class ControlLoop {
         const { status } = observation;
         if (status !== 'none') hasSeenMigration = true;
         if (ENDED.has(status) || (status === 'none' && hasSeenMigration)) break;
-        if (options.giveUpMs !== null && this.#nowMs() >= options.giveUpMs) await this.#giveUp(options.giveUpMs);
+        if (options.giveUpMs !== null && this.#nowMs() >= options.giveUpMs)
+          await this.#giveUp(options.giveUpMs);
         if (this.#nowMs() >= this.#foreignCheckAtMs) await this.#checkForeignChanges();
         sampleAtMs = this.#nowMs() + (status === 'postcopy-active' ? POSTCOPY_SAMPLE_MS : SAMPLE_MS);
       }
@@ -209,7 +211,9 @@ export class ControlLoop {
   }
 
   async #tick(): Promise<void> {
-    await this.#take(this.#deps.options.policy.step(this.#policyState, { kind: 'tick', nowMs: this.#nowMs() }));
+    await this.#take(
+      this.#deps.options.policy.step(this.#policyState, { kind: 'tick', nowMs: this.#nowMs() }),
+    );
   }
 
   async #take(step: PolicyStep<unknown>): Promise<void> {
@@ -270,7 +274,9 @@ export class ControlLoop {
       }
     } catch (error) {
       if (source.state !== 'running') return;
-      this.#standBack(`${action.kind} failed: ${messageOf(error)}; from here on this migration is only watched`);
+      this.#standBack(
+        `${action.kind} failed: ${messageOf(error)}; from here on this migration is only watched`,
+      );
     }
     reporter.decision(action, true);
   }
@@ -325,7 +331,9 @@ export class ControlLoop {
       const list = changes
         .map(({ name, ours, found }) => `${name} is ${String(found)} instead of ${String(ours)}`)
         .join(', ');
-      this.#standBack(`somebody else changed settings (${list}); control ends, this migration is only watched`);
+      this.#standBack(
+        `somebody else changed settings (${list}); control ends, this migration is only watched`,
+      );
     } catch {
       // A slow monitor is no foreign hand; the next check comes.
     }

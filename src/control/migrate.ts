@@ -16,7 +16,6 @@ import {
   type EndpointOptions,
   openEndpoint,
   QUERY_TIMEOUT_MS,
-  readSchema,
   shareClock,
   versionText,
 } from './endpoint.ts';
@@ -83,8 +82,8 @@ async function migrateBetween(
   await preflightSource(source);
   await preflightDestination(source, destination);
   const postcopyReady = await checkPostcopy(source, destination, options, deps.reporter);
-  const schema = await readSchema(source.client);
-  const destinationSchema = await readSchema(destination.client);
+  const schema = await source.client.readSchema();
+  const destinationSchema = await destination.client.readSchema();
   const recorder =
     options.tracePath === null
       ? nullRecorder()
@@ -95,7 +94,17 @@ async function migrateBetween(
   let outcome: Outcome;
   try {
     const prepared = await prepare(source, destination, custody, options, postcopyReady, destinationSchema);
-    outcome = await runMigration(source, destination, custody, prepared, schema, options, deps, clock, recorder);
+    outcome = await runMigration(
+      source,
+      destination,
+      custody,
+      prepared,
+      schema,
+      options,
+      deps,
+      clock,
+      recorder,
+    );
   } finally {
     notRestored = await custody.close();
     for (const text of notRestored) deps.reporter.note(`not restored: ${text}`);
@@ -361,7 +370,9 @@ async function reasonOfEnding(result: LoopResult, destination: QmpClient): Promi
     ...(there === null ? [] : [`destination: ${there}`]),
     ...(here === null ? [] : [`source: ${here}`]),
   ];
-  return parts.length > 0 ? `the migration failed (${parts.join('; ')})` : 'the migration ended without a reason';
+  return parts.length > 0
+    ? `the migration failed (${parts.join('; ')})`
+    : 'the migration ended without a reason';
 }
 
 function recoveryCommand(kind: Outcome['kind'], options: MigrateOptions): string | null {

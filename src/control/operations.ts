@@ -78,7 +78,9 @@ export function cancelMigration(
       });
     }
     if (!CANCELLABLE.has(status)) {
-      throw new RefusedError(`there is no migration to cancel (${status})`, { remedy: 'see "slackwater status"' });
+      throw new RefusedError(`there is no migration to cancel (${status})`, {
+        remedy: 'see "slackwater status"',
+      });
     }
     await client.execute('migrate_cancel', undefined, query);
     for (;;) {
@@ -104,7 +106,11 @@ export interface RecoverOptions {
 }
 
 /** Recovers a paused post-copy over a new connection and stays until the guest is whole. @throws RefusedError */
-export async function recover(options: RecoverOptions, reporter: Reporter, clock: Clock = systemClock): Promise<Outcome> {
+export async function recover(
+  options: RecoverOptions,
+  reporter: Reporter,
+  clock: Clock = systemClock,
+): Promise<Outcome> {
   const endpointOptions = { insecure: options.insecure, clock };
   return withEndpoint('source', options.source, endpointOptions, (source) =>
     withEndpoint('destination', options.destination, endpointOptions, (destination) =>
@@ -156,7 +162,9 @@ async function recoverBetween(
     timeoutMs: 20_000,
   });
   const completed = conclusion.kind === 'completed';
-  const info = completed ? readMigrationInfo(await source.client.execute('query-migrate', undefined, query)) : null;
+  const info = completed
+    ? readMigrationInfo(await source.client.execute('query-migrate', undefined, query))
+    : null;
   return {
     ...conclusion,
     command: completed

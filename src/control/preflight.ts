@@ -86,7 +86,7 @@ async function readMachine(client: QmpClient): Promise<Machine> {
   }
   return {
     ramBytes: memory['base-memory'] + (memory['plugged-memory'] ?? 0),
-    type: String(type),
+    type: typeof type === 'string' ? type : JSON.stringify(type),
     vcpus: vcpus.length,
     devices: devices.sort(),
   };
@@ -94,8 +94,13 @@ async function readMachine(client: QmpClient): Promise<Machine> {
 
 /** The destination waits for this very guest. */
 export async function preflightDestination(source: Endpoint, destination: Endpoint): Promise<void> {
-  if (source.instance.vcpuThreadId === destination.instance.vcpuThreadId && source.instance.startTicks !== null) {
-    throw new RefusedError('source and destination are the same QEMU', { remedy: 'check --qmp and --dest-qmp' });
+  if (
+    source.instance.vcpuThreadId === destination.instance.vcpuThreadId &&
+    source.instance.startTicks !== null
+  ) {
+    throw new RefusedError('source and destination are the same QEMU', {
+      remedy: 'check --qmp and --dest-qmp',
+    });
   }
   const options = { timeoutMs: QUERY_TIMEOUT_MS };
   const [run, migration] = await Promise.all([

@@ -28,7 +28,12 @@ export async function restoreJournal(path: string): Promise<RestoreReport> {
       try {
         const endpoint = await openEndpoint(end, address, { insecure });
         try {
-          const found = await readInstance(endpoint.client, end, address, parseQmpAddress(address, { insecure }));
+          const found = await readInstance(
+            endpoint.client,
+            end,
+            address,
+            parseQmpAddress(address, { insecure }),
+          );
           if (!sameInstance(found, instance)) {
             leftAlone.push(`the ${end}: another QEMU is behind ${address} now`);
             forgetEnd();

@@ -83,11 +83,7 @@ export function watchEnd(
  * STOP to RESUME. On one host both carry the same wall clock and the difference is exact; across hosts the receive
  * times at this controller are used, each late by at most one round trip.
  */
-export function stopToResume(
-  log: EventLog,
-  sameClock: boolean,
-  roundTripMs: number,
-): StopToResume | null {
+export function stopToResume(log: EventLog, sameClock: boolean, roundTripMs: number): StopToResume | null {
   if (log.stop === null || log.resume === null) return null;
   if (sameClock) return { ms: (log.resume.qemuUs - log.stop.qemuUs) / 1000, uncertaintyMs: 0 };
   return { ms: log.resume.receivedMs - log.stop.receivedMs, uncertaintyMs: roundTripMs };

@@ -159,10 +159,7 @@ function decideRound(
     return result(
       state,
       { kind: 'holding', stuckRounds: 0 },
-      [
-        ...reHold(state),
-        { kind: 'continue', reason: moreRoundsReason(forecast, observation, plan.choice) },
-      ],
+      [...reHold(state), { kind: 'continue', reason: moreRoundsReason(forecast, observation, plan.choice) }],
       objective.deadlineMs,
     );
   }

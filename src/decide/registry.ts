@@ -6,7 +6,11 @@ import { createAdaptivePolicy } from './adaptive.ts';
 import { postcopyImmediate } from './postcopy-immediate.ts';
 import { qemuDefault } from './qemu-default.ts';
 
-const POLICIES: readonly Policy[] = [createAdaptivePolicy(), qemuDefault, postcopyImmediate] as readonly Policy[];
+const POLICIES: readonly Policy[] = [
+  createAdaptivePolicy(),
+  qemuDefault,
+  postcopyImmediate,
+] as readonly Policy[];
 
 export function policyNames(): string[] {
   return POLICIES.map((policy) => policy.name);

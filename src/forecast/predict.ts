@@ -87,10 +87,7 @@ export function predictChoices(
     });
   };
 
-  const dirtyNow = Math.min(
-    totalBytes,
-    situation.remainingBytes + dirtyWithin(situation.sinceRoundStartMs),
-  );
+  const dirtyNow = Math.min(totalBytes, situation.remainingBytes + dirtyWithin(situation.sinceRoundStartMs));
   add(0, situation.atMs, situation.transferredBytes, dirtyNow);
 
   let clockMs = situation.atMs + situation.remainingBytes / bandwidth;

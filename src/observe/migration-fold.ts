@@ -55,7 +55,10 @@ export function foldPass(state: ObserveState, pass: number, atMs: number): Obser
   return { ...state, passTimes: passTimes.set(pass, atMs) };
 }
 
-function foldTransfer(state: ObserveState, reading: Reading): Pick<ObserveState, 'transfers' | 'bandwidthBytesPerSec'> {
+function foldTransfer(
+  state: ObserveState,
+  reading: Reading,
+): Pick<ObserveState, 'transfers' | 'bandwidthBytesPerSec'> {
   const { info, atMs } = reading;
   if (info.transferredBytes === null) return state;
   const newest: TransferPoint = {
@@ -116,8 +119,7 @@ export function foldReading(
     if (info.remainingBytes !== null) {
       // What was sent between the sync and the reply is no longer in `remaining`.
       const lagMs = Math.max(0, atMs - roundStartMs);
-      dirtyAtRoundStartBytes =
-        info.remainingBytes + ((transfer.bandwidthBytesPerSec ?? 0) * lagMs) / 1000;
+      dirtyAtRoundStartBytes = info.remainingBytes + ((transfer.bandwidthBytesPerSec ?? 0) * lagMs) / 1000;
     }
   } else if (
     info.round >= 2 &&

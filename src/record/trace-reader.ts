@@ -5,7 +5,14 @@
 import { readFileSync } from 'node:fs';
 import { decodeMulti } from '@msgpack/msgpack';
 import { messageOf, UsageError } from '../common/index.ts';
-import { COLUMNS, type RowKind, TRACE_FORMAT, TRACE_VERSION, type TraceHeader, type TraceRow } from './rows.ts';
+import {
+  COLUMNS,
+  type RowKind,
+  TRACE_FORMAT,
+  TRACE_VERSION,
+  type TraceHeader,
+  type TraceRow,
+} from './rows.ts';
 
 export interface Trace {
   readonly header: TraceHeader;
@@ -38,7 +45,9 @@ export function readTrace(path: string): Trace {
     throw new UsageError(`${path} is not a slackwater trace`, { remedy: 'name a file written by --trace' });
   }
   if (head[1] !== TRACE_VERSION) {
-    throw new UsageError(`${path} is a trace of version ${String(head[1])}, this program reads ${TRACE_VERSION}`);
+    throw new UsageError(
+      `${path} is a trace of version ${String(head[1])}, this program reads ${TRACE_VERSION}`,
+    );
   }
   // The file's own column list, so that columns added later are read too.
   const columns = head[2] as Readonly<Record<string, readonly string[]>>;

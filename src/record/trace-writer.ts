@@ -18,7 +18,13 @@ export interface Recorder {
   observation(observation: Observation): void;
   forecast(forecast: Forecast): void;
   action(atMs: number, action: Action, carriedOut: boolean): void;
-  event(atMs: number, end: string, name: string, data: Readonly<Record<string, unknown>>, qemuMicros: number): void;
+  event(
+    atMs: number,
+    end: string,
+    name: string,
+    data: Readonly<Record<string, unknown>>,
+    qemuMicros: number,
+  ): void;
   note(atMs: number, text: string): void;
   outcome(atMs: number, outcome: Outcome): void;
   close(): void;
@@ -67,7 +73,13 @@ abstract class RowRecorder implements Recorder {
     });
   }
 
-  event(atMs: number, end: string, name: string, data: Readonly<Record<string, unknown>>, qemuMicros: number): void {
+  event(
+    atMs: number,
+    end: string,
+    name: string,
+    data: Readonly<Record<string, unknown>>,
+    qemuMicros: number,
+  ): void {
     // Only the fields of migration events: others may carry device paths or guest data.
     const { status, pass } = data;
     this.#row('event', atMs, { end, name, data: status ?? pass ?? null, qemuMicros });

@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { join } from 'node:path';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { RefusedError } from '../../src/common/index.ts';
 import { migrate, type MigrateOptions, type Reporter, silentReporter } from '../../src/control/index.ts';
 import { createAdaptivePolicy } from '../../src/decide/index.ts';
@@ -16,8 +16,6 @@ const OBJECTIVE: Objective = {
   deadlineMs: null,
   postcopy: 'allowed',
 };
-
-type Test = typeof t;
 
 async function pairFor(t: Test, options: Partial<FakePairOptions> = {}): Promise<FakePair> {
   const pair = await FakePair.start({ hotBytes: 1e6, ...options });
@@ -98,13 +96,33 @@ t.test('without post-copy it ends on the source, which is told what would be nee
 
 t.test('refusals come before anything is changed, with cause and remedy', async (t) => {
   const cases: [string, Partial<FakePairOptions>, RegExp, (pair: FakePair) => void][] = [
-    ['TCG on 8.2', { source: { kvm: false, version: [8, 2, 2] } }, /8\.2\.2 loses guest writes/, () => undefined],
+    [
+      'TCG on 8.2',
+      { source: { kvm: false, version: [8, 2, 2] } },
+      /8\.2\.2 loses guest writes/,
+      () => undefined,
+    ],
     ['other memory', { destination: { ramBytes: 80e6 } }, /of memory/, () => undefined],
     ['other machine', { destination: { machine: 'pc-i440fx-10.0-machine' } }, /i440fx/, () => undefined],
-    ['same QEMU', { destination: { threadId: 11 } }, /.*/, (pair) => (pair.destination.runStatus = 'running')],
-    ['not waiting', {}, /waits for a guest, got one that is running/, (pair) => (pair.destination.runStatus = 'running')],
+    [
+      'same QEMU',
+      { destination: { threadId: 11 } },
+      /.*/,
+      (pair) => (pair.destination.runStatus = 'running'),
+    ],
+    [
+      'not waiting',
+      {},
+      /waits for a guest, got one that is running/,
+      (pair) => (pair.destination.runStatus = 'running'),
+    ],
     ['paused source', {}, /does not run \(paused\)/, (pair) => (pair.source.runStatus = 'paused')],
-    ['already migrating', {}, /under way on the source already/, (pair) => (pair.source.migration = 'active')],
+    [
+      'already migrating',
+      {},
+      /under way on the source already/,
+      (pair) => (pair.source.migration = 'active'),
+    ],
   ];
   for (const [name, options, message, spoil] of cases) {
     const pair = await pairFor(t, options);
@@ -116,7 +134,11 @@ t.test('refusals come before anything is changed, with cause and remedy', async 
     t.type(error, RefusedError, name);
     t.match((error as RefusedError).message, message, name);
     t.ok((error as RefusedError).remedy, name);
-    t.same([pair.source.changes, pair.destination.changes], [[], []], `${name}: nothing was sent that changes`);
+    t.same(
+      [pair.source.changes, pair.destination.changes],
+      [[], []],
+      `${name}: nothing was sent that changes`,
+    );
   }
 });
 
@@ -127,17 +149,20 @@ t.test('a migration address that is none is refused', async (t) => {
   }
 });
 
-t.test('post-copy required but not offered is refused; merely wished for, it is done without and said', async (t) => {
-  const capabilities = ['events', 'return-path'];
-  const pair = await pairFor(t, { destination: { capabilities } });
-  await t.rejects(run(t, pair, { objective: { ...OBJECTIVE, postcopy: 'required' } }).outcome, {
-    message: /post-copy is required, but the destination does not offer it/,
-  });
-  const notes: string[] = [];
-  const { kind } = await run(t, pair, {}, { note: (text) => notes.push(text) }).outcome;
-  t.equal(kind, 'completed');
-  t.match(notes.join('\n'), /pre-copy only: .* the destination does not offer it/);
-});
+t.test(
+  'post-copy required but not offered is refused; merely wished for, it is done without and said',
+  async (t) => {
+    const capabilities = ['events', 'return-path'];
+    const pair = await pairFor(t, { destination: { capabilities } });
+    await t.rejects(run(t, pair, { objective: { ...OBJECTIVE, postcopy: 'required' } }).outcome, {
+      message: /post-copy is required, but the destination does not offer it/,
+    });
+    const notes: string[] = [];
+    const { kind } = await run(t, pair, {}, { note: (text) => notes.push(text) }).outcome;
+    t.equal(kind, 'completed');
+    t.match(notes.join('\n'), /pre-copy only: .* the destination does not offer it/);
+  },
+);
 
 t.test('a parameter that somebody else changes is theirs: control ends, ours are put back', async (t) => {
   // Long enough a first round for the check that runs each second.
@@ -156,7 +181,10 @@ t.test('a parameter that somebody else changes is theirs: control ends, ours are
   t.notOk(pair.source.changes.includes('migrate-start-postcopy'), 'nothing is steered any more');
   pair.source.parameters['downtime-limit'] = 500;
   t.equal((await outcome).kind, 'completed');
-  t.match(notes.join('\n'), /somebody else changed settings \(max-bandwidth is 55000000 instead of 134217728\)/);
+  t.match(
+    notes.join('\n'),
+    /somebody else changed settings \(max-bandwidth is 55000000 instead of 134217728\)/,
+  );
   t.equal(pair.source.parameters['max-bandwidth'], 55_000_000);
 });
 
@@ -188,20 +216,23 @@ t.test('a destination that dies in post-copy has taken the guest with it', async
   t.equal((await outcome).kind, 'lost');
 });
 
-t.test('a post-copy in which nothing moves is paused out of band, and the recovering command is given', async (t) => {
-  const pair = await pairFor(t, { hotBytes: 39e6 });
-  const { outcome } = run(t, pair);
-  while (pair.source.migration !== 'postcopy-active') await delay(5);
-  pair.stalled = true;
-  const { kind, command } = await outcome;
-  t.equal(kind, 'postcopy-paused');
-  t.match(command, /^slackwater recover --qmp .* --dest-qmp .* --to tcp:127\.0\.0\.1:4444$/);
-  const pauses = pair.destination.server.received.filter(({ name }) => name === 'migrate-pause');
-  t.same(
-    pauses.map(({ oob }) => oob),
-    [true],
-  );
-});
+t.test(
+  'a post-copy in which nothing moves is paused out of band, and the recovering command is given',
+  async (t) => {
+    const pair = await pairFor(t, { hotBytes: 39e6 });
+    const { outcome } = run(t, pair);
+    while (pair.source.migration !== 'postcopy-active') await delay(5);
+    pair.stalled = true;
+    const { kind, command } = await outcome;
+    t.equal(kind, 'postcopy-paused');
+    t.match(command, /^slackwater recover --qmp .* --dest-qmp .* --to tcp:127\.0\.0\.1:4444$/);
+    const pauses = pair.destination.server.received.filter(({ name }) => name === 'migrate-pause');
+    t.same(
+      pauses.map(({ oob }) => oob),
+      [true],
+    );
+  },
+);
 
 t.test('an interrupt cancels in pre-copy, and does not in post-copy', async (t) => {
   const early = await pairFor(t, { hotBytes: 39e6 });

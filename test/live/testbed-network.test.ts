@@ -54,10 +54,14 @@ t.test('a cut link swallows packets silently, and carries them again when restor
   const clientCode =
     "const s=require('net').connect(7000,'10.77.0.2',()=>console.log('connected'));" +
     "s.on('error',e=>console.log('error',e.code)).on('close',()=>console.log('closed'));process.stdin.on('data',d=>s.write(d))";
-  const server = await testbed.startOn('dst', ['node', '-e', serverCode], { stdio: ['ignore', 'pipe', 'ignore'] });
+  const server = await testbed.startOn('dst', ['node', '-e', serverCode], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
   const received = collectLines(server.child.stdout!);
   await received.until('listening');
-  const client = await testbed.startOn('src', ['node', '-e', clientCode], { stdio: ['pipe', 'pipe', 'ignore'] });
+  const client = await testbed.startOn('src', ['node', '-e', clientCode], {
+    stdio: ['pipe', 'pipe', 'ignore'],
+  });
   const said = collectLines(client.child.stdout!);
   await said.until('connected');
 
@@ -70,7 +74,10 @@ t.test('a cut link swallows packets silently, and carries them again when restor
     const state = await testbed.runOn(host, ['cat', '/sys/class/net/eth0/operstate']);
     t.equal(state.stdout.trim(), 'up', `the NIC of ${host} stays up`);
   }
-  t.ok((await testbed.measureGoodput({ from: 'client', to: 'src', durationS: 1 })) > 0, 'other links still carry');
+  t.ok(
+    (await testbed.measureGoodput({ from: 'client', to: 'src', durationS: 1 })) > 0,
+    'other links still carry',
+  );
 
   await testbed.restoreLink('client');
   await testbed.restoreLink('dst');

@@ -57,9 +57,16 @@ t.test('reap leaves nothing of a testbed whose creator was killed', { skip }, as
     const { namespaces, files } = await findLeftovers(name);
     if (namespaces.length > 0 || files.length > 0) foundSomething++;
     await reap();
-    t.same(await findLeftovers(name), EMPTY, `killed ${afterMs} ms after "${line}" with ${namespaces.length} namespaces`);
+    t.same(
+      await findLeftovers(name),
+      EMPTY,
+      `killed ${afterMs} ms after "${line}" with ${namespaces.length} namespaces`,
+    );
   }
-  t.ok(foundSomething >= 8, `${foundSomething} of ${moments.length} kills hit a testbed that was there in part or whole`);
+  t.ok(
+    foundSomething >= 8,
+    `${foundSomething} of ${moments.length} kills hit a testbed that was there in part or whole`,
+  );
 });
 
 t.test('reap leaves alone what somebody looks after', { skip }, async (t) => {
@@ -68,7 +75,9 @@ t.test('reap leaves alone what somebody looks after', { skip }, async (t) => {
   const before = await testbed.snapshotLeftovers();
   t.notOk((await reap()).includes(testbed.name));
   t.same(await testbed.snapshotLeftovers(), before, 'its creator runs');
-  t.match(await listTestbeds(), [{ name: testbed.name, state: 'in-use', link: 'lan-1g', creatorPid: process.pid }]);
+  t.match(await listTestbeds(), [
+    { name: testbed.name, state: 'in-use', link: 'lan-1g', creatorPid: process.pid },
+  ]);
   await t.rejects(createTestbed({ name: testbed.name }), { code: 'ERR_REFUSED' }, 'a name is taken once');
   t.same(await testbed.snapshotLeftovers(), before, 'the refused creation took nothing with it');
 });

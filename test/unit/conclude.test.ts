@@ -64,7 +64,16 @@ t.test('two running copies are never called an ending', (t) => {
 
 t.test('no table entry for any pair of words concludes more than is known', (t) => {
   const words = ['running', 'paused', 'postmigrate', 'inmigrate', 'finish-migrate'];
-  const migrations = ['none', 'active', 'device', 'failed', 'cancelled', 'completed', 'postcopy-active', 'postcopy-paused'];
+  const migrations = [
+    'none',
+    'active',
+    'device',
+    'failed',
+    'cancelled',
+    'completed',
+    'postcopy-active',
+    'postcopy-paused',
+  ];
   for (const run of words) {
     for (const migration of migrations) {
       for (const usedPostcopy of [true, false]) {

@@ -68,7 +68,10 @@ function precopy(curve: DirtyCurve, policyContext: PolicyContext, maxRounds = 20
   const actions: Action[] = [];
   let atMs = 0;
   let roundMs = (480 * MIB) / (BANDWIDTH / 1000);
-  const samples = [100, 300, 1000].map((windowMs) => ({ windowMs, dirtyBytes: dirtyBytesWithin(curve, windowMs) }));
+  const samples = [100, 300, 1000].map((windowMs) => ({
+    windowMs,
+    dirtyBytes: dirtyBytesWithin(curve, windowMs),
+  }));
   for (let round = 2; round < maxRounds; round++) {
     atMs += roundMs;
     const dirty = Math.min(512 * MIB, dirtyBytesWithin(curve, roundMs));
@@ -102,7 +105,9 @@ const FAST: DirtyCurve = { hotBytes: 64 * MIB, tauMs: 320, coldBytesPerMs: 0 };
 const SLOW: DirtyCurve = { hotBytes: 64 * MIB, tauMs: 3200, coldBytesPerMs: 0 };
 
 function releases(actions: readonly Action[]) {
-  return actions.filter((action) => action.kind === 'set-parameters' && (action.change.downtimeLimitMs ?? 0) > 1);
+  return actions.filter(
+    (action) => action.kind === 'set-parameters' && (action.change.downtimeLimitMs ?? 0) > 1,
+  );
 }
 
 t.test('the switchover is held with 1 ms from the start, never with 0', (t) => {
@@ -118,7 +123,10 @@ t.test('a guest that never converges goes post-copy right after the first round'
   const run = precopy(FAST, context());
   t.equal(run.round, 2);
   const changes = run.actions.flatMap((action) => (action.kind === 'set-parameters' ? [action.change] : []));
-  t.ok(changes.some((change) => change.maxPostcopyBandwidthBytesPerSec !== undefined), 'quiet start');
+  t.ok(
+    changes.some((change) => change.maxPostcopyBandwidthBytesPerSec !== undefined),
+    'quiet start',
+  );
   t.equal(releases(run.actions).length, 0);
   const { policy } = run;
   const due = policy.step(run.state, { kind: 'tick', nowMs: run.atMs + 1000 });
@@ -254,27 +262,33 @@ t.test('of two fitting plans the one with less total time plus downtime wins', (
   t.end();
 });
 
-t.test('post-copy in which nothing moves is paused after the set time, progress of either kind resets it', (t) => {
-  const at = (atMs: number, transferredBytes: number, pageRequests: number) =>
-    observation({ status: 'postcopy-active', kind: 'sample', atMs, transferredBytes, pageRequests });
-  let { state, action } = stepStall(null, at(0, 100, 1), 5000);
-  ({ state, action } = stepStall(state, at(4000, 100, 1), 5000));
-  t.equal(action, null);
-  ({ state, action } = stepStall(state, at(4900, 100, 2), 5000));
-  ({ state, action } = stepStall(state, at(9800, 100, 2), 5000));
-  t.equal(action, null);
-  ({ state, action } = stepStall(state, at(9900, 100, 2), 5000));
-  t.equal(action?.kind, 'pause-postcopy');
-  t.equal(stepStall(state, observation({ atMs: 20_000 }), 5000).state, null, 'pre-copy is not watched');
-  t.end();
-});
+t.test(
+  'post-copy in which nothing moves is paused after the set time, progress of either kind resets it',
+  (t) => {
+    const at = (atMs: number, transferredBytes: number, pageRequests: number) =>
+      observation({ status: 'postcopy-active', kind: 'sample', atMs, transferredBytes, pageRequests });
+    let { state, action } = stepStall(null, at(0, 100, 1), 5000);
+    ({ state, action } = stepStall(state, at(4000, 100, 1), 5000));
+    t.equal(action, null);
+    ({ state, action } = stepStall(state, at(4900, 100, 2), 5000));
+    ({ state, action } = stepStall(state, at(9800, 100, 2), 5000));
+    t.equal(action, null);
+    ({ state, action } = stepStall(state, at(9900, 100, 2), 5000));
+    t.equal(action?.kind, 'pause-postcopy');
+    t.equal(stepStall(state, observation({ atMs: 20_000 }), 5000).state, null, 'pre-copy is not watched');
+    t.end();
+  },
+);
 
 t.test('the baselines do what their names say', (t) => {
   const qemu = policyByName('qemu-default')!;
   t.same(qemu.init(context()).actions.length, 1);
   t.same(qemu.step(null, { kind: 'tick', nowMs: 1 }).actions, []);
   const immediate = policyByName('postcopy-immediate')!;
-  const { forecast } = stepForecast(initForecast({ sendQueueBytes: 0, switchoverFixedMs: 40 }), observation({}));
+  const { forecast } = stepForecast(
+    initForecast({ sendQueueBytes: 0, switchoverFixedMs: 40 }),
+    observation({}),
+  );
   const first = immediate.step(immediate.init(context()).state, {
     kind: 'observation',
     nowMs: 20,

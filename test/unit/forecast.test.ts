@@ -81,7 +81,11 @@ t.test('the plateau is the fixed point of the pre-copy map', (t) => {
   t.ok(plateau);
   t.ok(Math.abs(plateau!.dirtyBytes - plateau!.roundMs * GIGABIT_BYTES_PER_MS) < 0.01 * plateau!.dirtyBytes);
   t.equal(plateau!.roundMs.toFixed(0), '418');
-  t.equal(plateauOf({ ...curve, coldBytesPerMs: 120_000 }, GIGABIT_BYTES_PER_MS, 512 * MIB), null, 'diverges');
+  t.equal(
+    plateauOf({ ...curve, coldBytesPerMs: 120_000 }, GIGABIT_BYTES_PER_MS, 512 * MIB),
+    null,
+    'diverges',
+  );
   const slow = { hotBytes: 64 * MIB, tauMs: 3200, coldBytesPerMs: 0 };
   t.ok(plateauOf(slow, GIGABIT_BYTES_PER_MS, 512 * MIB)!.dirtyBytes < MIB, 'a slow writer converges');
   t.end();

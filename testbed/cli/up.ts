@@ -23,10 +23,14 @@ export function registerUp(program: Command, { signal }: CommandEnvironment): vo
       }
       const { name } = testbed;
       const hosts = (['src', 'dst', 'client'] as const).map(
-        (host) => `  ${host.padEnd(6)} ${ENDPOINTS[host].ip}  ip netns exec ${namespaceOf(name, host)} COMMAND\n`,
+        (host) =>
+          `  ${host.padEnd(6)} ${ENDPOINTS[host].ip}  ip netns exec ${namespaceOf(name, host)} COMMAND\n`,
       );
       process.stdout.write(
-        [`testbed ${name} stands (link ${testbed.link.name}, files in ${testbed.directory})\n`, ...hosts].join(''),
+        [
+          `testbed ${name} stands (link ${testbed.link.name}, files in ${testbed.directory})\n`,
+          ...hosts,
+        ].join(''),
       );
       process.stderr.write(`remove it with: slackwater-testbed down ${name}\n`);
     });

@@ -95,11 +95,15 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
   signal.addEventListener('abort', aborted);
   try {
     const goodputBytesPerSec = await stage.testbed.measureGoodput();
-    onProgress(`link ${options.link}: one TCP stream carries ${((goodputBytesPerSec * 8) / 1e6).toFixed(0)} Mbit/s`);
+    onProgress(
+      `link ${options.link}: one TCP stream carries ${((goodputBytesPerSec * 8) / 1e6).toFixed(0)} Mbit/s`,
+    );
     for (let i = 0; i < options.repeat; i++) {
       for (const { policy, args } of CONTENDERS) {
         signal.throwIfAborted();
-        onProgress(`${policy}: booting a guest of ${DEMO_GUEST.memoryMib} MiB that rewrites 64 MiB at 200 MiB/s`);
+        onProgress(
+          `${policy}: booting a guest of ${DEMO_GUEST.memoryMib} MiB that rewrites 64 MiB at 200 MiB/s`,
+        );
         await stage.boot();
         await stage.addDestination();
         await stage.settle(SETTLE_MS);

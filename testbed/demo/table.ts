@@ -71,7 +71,12 @@ export function demoTable(runs: readonly DemoRun[]): string[] {
     ...LINES.map(({ label, cell }) => [label, ...byPolicy.map(cell)]),
   ];
   const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
-  const table = rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('   ').trimEnd());
+  const table = rows.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('   ')
+      .trimEnd(),
+  );
   const floor = medianOf(runs, (run) => run.floor_ms);
   const floorBytes = medianOf(runs, (run) => run.floor_bytes);
   if (floor !== null && floorBytes !== null) {

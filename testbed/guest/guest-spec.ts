@@ -21,6 +21,8 @@ export interface GuestSpec {
   readonly clientIp?: string;
   /** Memory left to the guest's kernel; 28 when absent. */
   readonly reserveMib?: number;
+  /** Upper bound of the filled memory, for a guest of which a part is still zero; absent: nearly all is filled. */
+  readonly arenaMaxMib?: number;
 }
 
 /**
@@ -74,6 +76,7 @@ export function checkGuestSpec(spec: GuestSpec): void {
   check(isWhole(spec.seed, 0, 2 ** 32 - 1), 'seed from 0 to 4294967295', spec.seed);
   check(isWhole(spec.diskBlocksPerSec, 0, 10_000), 'diskBlocksPerSec from 0 to 10000', spec.diskBlocksPerSec);
   check(isWhole(spec.reserveMib ?? 28, 16, spec.memoryMib), 'reserveMib of 16 or more', spec.reserveMib);
+  check(isWhole(spec.arenaMaxMib ?? 2, 2, spec.memoryMib), 'arenaMaxMib within the memory', spec.arenaMaxMib);
   if (spec.ip !== undefined) {
     const [address = '', prefix = '', ...rest] = spec.ip.split('/');
     check(
@@ -102,6 +105,7 @@ export function guestKernelCommandLine(spec: GuestSpec): string {
     `sw.work=${spec.work ? 1 : 0}`,
     `sw.disk=${spec.diskBlocksPerSec}`,
     ...(spec.reserveMib === undefined ? [] : [`sw.reserve=${spec.reserveMib}`]),
+    ...(spec.arenaMaxMib === undefined ? [] : [`sw.arena=${spec.arenaMaxMib}`]),
   ].join(' ');
   check(
     line.length <= COMMAND_LINE_MAX_BYTES,

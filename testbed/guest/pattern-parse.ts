@@ -23,7 +23,13 @@ class Options {
 
   constructor(kind: string, text: string, extra: readonly string[]) {
     this.#where = text;
-    const known = [...(OPTIONS_OF[kind] ?? []), ...extra];
+    const own = OPTIONS_OF[kind];
+    if (own === undefined) {
+      throw new GuestSpecError(`write pattern "${text}": unknown kind "${kind}"`, {
+        remedy: `kinds: ${Object.keys(OPTIONS_OF).join(', ')}, phases`,
+      });
+    }
+    const known = [...own, ...extra];
     const list = text.indexOf(':') < 0 ? '' : text.slice(text.indexOf(':') + 1);
     for (const item of list.split(',').filter((part) => part !== '')) {
       const [, name = '', value = ''] = /^(\w+)=(.+)$/.exec(item) ?? [];
@@ -110,8 +116,8 @@ function parseSegment(text: string, extra: readonly string[] = []): SegmentPatte
         writesRatio: options.number('writes', 0.1),
       };
     default:
-      throw new GuestSpecError(`write pattern "${text}": unknown kind "${kind}"`, {
-        remedy: `kinds: ${Object.keys(OPTIONS_OF).join(', ')}, phases`,
+      throw new GuestSpecError(`write pattern "${text}": a phase cannot be ${kind}`, {
+        remedy: 'write it as two phases, one of them idle',
       });
   }
 }

@@ -19,7 +19,9 @@ export async function cutLink(context: CommandContext, testbed: string, host: Ho
 
 /** Undoes `cutLink`; harmless on a link that is whole. */
 export async function restoreLink(context: CommandContext, testbed: string, host: HostName): Promise<void> {
-  await ipBatch(context, namespaceOf(testbed, 'sw'), [`link set dev ${switchPort(host)} master ${SWITCH_BRIDGE}`]);
+  await ipBatch(context, namespaceOf(testbed, 'sw'), [
+    `link set dev ${switchPort(host)} master ${SWITCH_BRIDGE}`,
+  ]);
 }
 
 /** Sets the rate of all links, both ways, with queue and burst in proportion, while traffic flows. */

@@ -52,7 +52,9 @@ export function slackwaterProgram(): string {
 
 /** Starts `slackwater ARGS`. `onLine` gets what it says to people (stderr), line by line. */
 export function startController(args: readonly string[], onLine?: (line: string) => void): RunningController {
-  const child = spawn(process.execPath, [slackwaterProgram(), ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [slackwaterProgram(), ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let stdout = '';
   let stderr = '';
   let partial = '';
@@ -79,6 +81,9 @@ export function startController(args: readonly string[], onLine?: (line: string)
   return { child, ended };
 }
 
-export function runController(args: readonly string[], onLine?: (line: string) => void): Promise<ControllerResult> {
+export function runController(
+  args: readonly string[],
+  onLine?: (line: string) => void,
+): Promise<ControllerResult> {
   return startController(args, onLine).ended;
 }

@@ -3,7 +3,13 @@
 // accelerator that guests really boot with.
 
 import { type AcceleratorChoice, detectAccelerator } from '../index.ts';
-import { defaultCacheDir, ensureGuestImage, ensureNativeTools, type GuestImage, type NativeTools } from '../image/index.ts';
+import {
+  defaultCacheDir,
+  ensureGuestImage,
+  ensureNativeTools,
+  type GuestImage,
+  type NativeTools,
+} from '../image/index.ts';
 
 export interface Laboratory {
   readonly image: GuestImage;
@@ -12,7 +18,9 @@ export interface Laboratory {
 }
 
 /** Builds what is missing, once per machine; later calls take it from the cache. */
-export async function openLaboratory(onProgress: (line: string) => void = () => undefined): Promise<Laboratory> {
+export async function openLaboratory(
+  onProgress: (line: string) => void = () => undefined,
+): Promise<Laboratory> {
   const cacheDir = defaultCacheDir();
   const image = await ensureGuestImage({ cacheDir, onProgress });
   const tools = await ensureNativeTools({ cacheDir, onProgress });

@@ -70,7 +70,9 @@ export async function measuredMigration(stage: Stage, options: MeasuredRunOption
     report = await prober.stop();
   }
   const completed = controller.document?.outcome === 'completed';
-  const coherence = await stage.withGuest(completed ? stage.destination : stage.source, (guest) => guest.verify());
+  const coherence = await stage.withGuest(completed ? stage.destination : stage.source, (guest) =>
+    guest.verify(),
+  );
   const [silence] = report.silences;
   return {
     controller,

@@ -2,7 +2,13 @@
 // A testbed with a guest on it: booted on one host, migrated to the other, as often as wanted.
 
 import { setTimeout as delay } from 'node:timers/promises';
-import { GUEST_CPU_MODEL, GUEST_MACHINE_TYPE, GuestControl, guestKernelCommandLine, type GuestSpec } from '../guest/index.ts';
+import {
+  GUEST_CPU_MODEL,
+  GUEST_MACHINE_TYPE,
+  GuestControl,
+  guestKernelCommandLine,
+  type GuestSpec,
+} from '../guest/index.ts';
 import { createTestbed, type HypervisorName, type LinkProfile, type Qemu, type Testbed } from '../index.ts';
 import { ENDPOINTS, PREFIX_LENGTH } from '../net/plan.ts';
 import type { Laboratory } from './laboratory.ts';
@@ -69,7 +75,11 @@ export class Stage implements AsyncDisposable {
     return `tcp:${ENDPOINTS[this.destination.host].ip}:${FIRST_PORT + (this.#started % 50)}`;
   }
 
-  async #start(host: HypervisorName, incoming: boolean, options: DestinationOptions & { gdb?: boolean }): Promise<Qemu> {
+  async #start(
+    host: HypervisorName,
+    incoming: boolean,
+    options: DestinationOptions & { gdb?: boolean },
+  ): Promise<Qemu> {
     const { image, accelerator } = this.laboratory;
     this.#started += 1;
     return this.testbed.startQemu({

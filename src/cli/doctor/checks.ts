@@ -23,13 +23,19 @@ const NODE_WANTED = { major: 20, minor: 20 };
 const QEMU_WANTED_MAJOR = 10;
 
 /** Whether a version such as "20.20.2" is at least the one that is wanted. */
-export function isAtLeast(version: string, wanted: { readonly major: number; readonly minor: number }): boolean {
+export function isAtLeast(
+  version: string,
+  wanted: { readonly major: number; readonly minor: number },
+): boolean {
   const [major = 0, minor = 0] = version.replace(/^v/, '').split('.').map(Number);
   return major > wanted.major || (major === wanted.major && minor >= wanted.minor);
 }
 
 function probeNode(): Promise<Finding> {
-  return Promise.resolve({ ok: isAtLeast(process.versions.node, NODE_WANTED), found: `Node ${process.versions.node}` });
+  return Promise.resolve({
+    ok: isAtLeast(process.versions.node, NODE_WANTED),
+    found: `Node ${process.versions.node}`,
+  });
 }
 
 /** The capabilities that root would have, from the CapEff line of /proc/self/status. */
@@ -66,7 +72,11 @@ async function probeStaticLibc(): Promise<Finding> {
 export function isStaticElf(bytes: Buffer): boolean {
   if (bytes.length < 64 || bytes.toString('latin1', 1, 4) !== 'ELF') return false;
   const PT_INTERP = 3;
-  const [start, size, count] = [Number(bytes.readBigUInt64LE(32)), bytes.readUInt16LE(54), bytes.readUInt16LE(56)];
+  const [start, size, count] = [
+    Number(bytes.readBigUInt64LE(32)),
+    bytes.readUInt16LE(54),
+    bytes.readUInt16LE(56),
+  ];
   for (let offset = start; offset < start + size * count && offset + 4 <= bytes.length; offset += size) {
     if (bytes.readUInt32LE(offset) === PT_INTERP) return false;
   }
@@ -95,7 +105,10 @@ async function probeIproute(): Promise<Finding> {
 function probeKvm(): Promise<Finding> {
   try {
     accessSync('/dev/kvm', constants.R_OK | constants.W_OK);
-    return Promise.resolve({ ok: true, found: '/dev/kvm opens; the testbed finds out by trying whether a guest boots' });
+    return Promise.resolve({
+      ok: true,
+      found: '/dev/kvm opens; the testbed finds out by trying whether a guest boots',
+    });
   } catch (error) {
     return Promise.resolve({ ok: false, found: `${messageOf(error)}; guests run by emulation (TCG)` });
   }
@@ -105,7 +118,13 @@ const debian = (packageName: string) => `apt-get install ${packageName}`;
 
 /** A program that one Debian package brings. */
 function program(name: string, whatFor: string, packageName = name, command = name): Check {
-  return { name, neededFor: 'testbed', whatFor, remedy: debian(packageName), probe: () => findProgram(command) };
+  return {
+    name,
+    neededFor: 'testbed',
+    whatFor,
+    remedy: debian(packageName),
+    probe: () => findProgram(command),
+  };
 }
 
 export const CHECKS: readonly Check[] = [

@@ -20,9 +20,7 @@ export function registerDoctor(program: Command): void {
     .addOption(new Option('--for <purpose>', 'only what this needs').choices(['control', 'testbed']))
     .option('--json', 'one JSON document on stdout')
     .action(async (options: DoctorOptions) => {
-      const wanted = CHECKS.filter(
-        ({ neededFor }) => options.for !== 'control' || neededFor === 'control',
-      );
+      const wanted = CHECKS.filter(({ neededFor }) => options.for !== 'control' || neededFor === 'control');
       const results = await runChecks(wanted);
       const lacking = results.filter(isLacking);
       process.stdout.write(

@@ -10,7 +10,9 @@ import { openScratchNamespace, runProgram } from './probe.ts';
 const KERNEL_REMEDY = 'a kernel with this option, or its module loaded';
 
 /** Runs commands in a fresh namespace until one fails; the last word decides. */
-async function tryInScratch(commands: readonly (readonly [program: string, ...args: string[]])[]): Promise<Finding> {
+async function tryInScratch(
+  commands: readonly (readonly [program: string, ...args: string[]])[],
+): Promise<Finding> {
   let scratch: ScratchNamespace;
   try {
     scratch = await openScratchNamespace();
@@ -52,13 +54,29 @@ async function probeHtb(): Promise<Finding> {
   return await tryInScratch([
     ADD_VETH,
     ['tc', 'qdisc', 'add', 'dev', 'v0', 'root', 'handle', '1:', 'htb', 'default', '1'],
-    ['tc', 'class', 'add', 'dev', 'v0', 'parent', '1:', 'classid', '1:1', 'htb', 'rate', '1gbit', 'quantum', '60000'],
+    [
+      'tc',
+      'class',
+      'add',
+      'dev',
+      'v0',
+      'parent',
+      '1:',
+      'classid',
+      '1:1',
+      'htb',
+      'rate',
+      '1gbit',
+      'quantum',
+      '60000',
+    ],
     ['tc', 'qdisc', 'add', 'dev', 'v0', 'parent', '1:1', 'bfifo', 'limit', '262144'],
   ]);
 }
 
 async function probeRedirect(): Promise<Finding> {
-  const filter = 'parent ffff: protocol all prio 1 u32 match u32 0 0 action mirred egress redirect dev i0'.split(' ');
+  const filter =
+    'parent ffff: protocol all prio 1 u32 match u32 0 0 action mirred egress redirect dev i0'.split(' ');
   return await tryInScratch([
     ADD_VETH,
     ADD_IFB,
@@ -71,12 +89,26 @@ async function probeRedirect(): Promise<Finding> {
 async function probeUserfaultfd(): Promise<Finding> {
   const commands = [
     { execute: 'qmp_capabilities' },
-    { execute: 'migrate-set-capabilities', arguments: { capabilities: [{ capability: 'postcopy-ram', state: true }] } },
+    {
+      execute: 'migrate-set-capabilities',
+      arguments: { capabilities: [{ capability: 'postcopy-ram', state: true }] },
+    },
     { execute: 'quit' },
   ];
   const { ok, stdout, complaint } = await runProgram(
     'qemu-system-x86_64',
-    ['-machine', 'none', '-nodefaults', '-no-user-config', '-display', 'none', '-incoming', 'defer', '-qmp', 'stdio'],
+    [
+      '-machine',
+      'none',
+      '-nodefaults',
+      '-no-user-config',
+      '-display',
+      'none',
+      '-incoming',
+      'defer',
+      '-qmp',
+      'stdio',
+    ],
     commands.map((command) => `${JSON.stringify(command)}\n`).join(''),
   );
   if (!ok) return { ok: undefined, found: `QEMU cannot be asked: ${complaint}` };

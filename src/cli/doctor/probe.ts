@@ -8,7 +8,10 @@ import { toError } from '../../common/index.ts';
 const PROGRAM_TIMEOUT_MS = 10_000;
 
 // ip, tc and depmod live in sbin, which a user's PATH may lack.
-const env = { ...process.env, PATH: `${process.env['PATH'] ?? '/usr/bin:/bin'}:/usr/local/sbin:/usr/sbin:/sbin` };
+const env = {
+  ...process.env,
+  PATH: `${process.env['PATH'] ?? '/usr/bin:/bin'}:/usr/local/sbin:/usr/sbin:/sbin`,
+};
 
 /** What a check found. `ok: undefined`: could not be told, for the reason in `found`. */
 export interface Finding {
@@ -24,7 +27,11 @@ export interface ProgramResult {
 }
 
 /** Runs a program to its end; never rejects. */
-export async function runProgram(program: string, args: readonly string[], input = ''): Promise<ProgramResult> {
+export async function runProgram(
+  program: string,
+  args: readonly string[],
+  input = '',
+): Promise<ProgramResult> {
   return await new Promise((resolve) => {
     const child = execFile(
       program,
@@ -66,7 +73,8 @@ export async function openScratchNamespace(): Promise<ScratchNamespace> {
   const closed = once(holder, 'close');
   holder.stdin.on('error', () => undefined).write('.');
   const inside = await Promise.race([once(holder.stdout, 'data'), closed.then(() => undefined)]);
-  if (inside === undefined) throw new Error(complaint.trim() === '' ? 'unshare --net failed' : complaint.trim());
+  if (inside === undefined)
+    throw new Error(complaint.trim() === '' ? 'unshare --net failed' : complaint.trim());
   return {
     run: (program, ...args) =>
       runProgram('nsenter', [`--net=/proc/${holder.pid ?? 0}/ns/net`, '--', program, ...args]),

@@ -92,7 +92,9 @@ export class FakeQemu {
   get changes(): string[] {
     return this.server.received
       .map(({ name }) => name)
-      .filter((name) => !name.startsWith('query-') && !name.startsWith('qom-') && name !== 'qmp_capabilities');
+      .filter(
+        (name) => !name.startsWith('query-') && !name.startsWith('qom-') && name !== 'qmp_capabilities',
+      );
   }
 
   ram: QmpObject = {};
@@ -110,7 +112,8 @@ export class FakeQemu {
 
   setMigration(status: string): void {
     this.migration = status;
-    if (this.capabilities.get('events') === true) this.server.emit('MIGRATION', { status }, Date.now() * 1000);
+    if (this.capabilities.get('events') === true)
+      this.server.emit('MIGRATION', { status }, Date.now() * 1000);
   }
 
   stop(status: string): void {
@@ -127,7 +130,10 @@ export class FakeQemu {
     if (!['none', 'completed', 'failed', 'cancelled'].includes(this.migration)) {
       throw new FakeQmpFailure("There's a migration process in progress");
     }
-    for (const { capability, state } of args['capabilities'] as unknown as { capability: string; state: boolean }[]) {
+    for (const { capability, state } of args['capabilities'] as unknown as {
+      capability: string;
+      state: boolean;
+    }[]) {
       this.capabilities.set(capability, state);
     }
     return {};

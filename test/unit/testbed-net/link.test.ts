@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import t from 'tap';
 import { UsageError } from '../../../src/index.ts';
-import { LINK_PROFILES, linkOfRate, parseLink, shaperRateBytesPerSec, tcpGoodputBytesPerSec } from '../../../testbed/net/link-profiles.ts';
+import {
+  LINK_PROFILES,
+  linkOfRate,
+  parseLink,
+  shaperRateBytesPerSec,
+  tcpGoodputBytesPerSec,
+} from '../../../testbed/net/link-profiles.ts';
 import { shaperLines } from '../../../testbed/net/shaper.ts';
 import { parseGoodput } from '../../../testbed/net/goodput.ts';
 
@@ -24,7 +30,10 @@ t.test('a queue holds 4 ms of the rate and at least four GSO packets', (t) => {
 
 t.test('the shaper counts 1514 of the 1538 bytes that a full frame takes on the wire', (t) => {
   t.equal(shaperRateBytesPerSec(125_000_000), Math.round((125_000_000 * 1514) / 1538));
-  t.ok(Math.abs((tcpGoodputBytesPerSec(125_000_000) * 8) / 1e6 - 941.5) < 0.1, '1 Gbit/s carries 941.5 Mbit/s of TCP');
+  t.ok(
+    Math.abs((tcpGoodputBytesPerSec(125_000_000) * 8) / 1e6 - 941.5) < 0.1,
+    '1 Gbit/s carries 941.5 Mbit/s of TCP',
+  );
   t.end();
 });
 
@@ -44,7 +53,12 @@ t.test('all six directions are shaped alike, and changed without taking queues d
 
 t.test('goodput is what iperf3 says was received', (t) => {
   t.equal(parseGoodput('{"end":{"sum_received":{"bits_per_second":8000}}}'), 1000);
-  for (const wrong of ['', '{}', '{"error":"unable to connect"}', '{"end":{"sum_received":{"bits_per_second":0}}}']) {
+  for (const wrong of [
+    '',
+    '{}',
+    '{"error":"unable to connect"}',
+    '{"end":{"sum_received":{"bits_per_second":0}}}',
+  ]) {
     t.throws(() => parseGoodput(wrong), { code: 'ERR_TESTBED_GOODPUT' });
   }
   t.end();

@@ -8,7 +8,8 @@ import { hostLines, switchLines } from '../../../testbed/net/topology.ts';
 
 t.test('a name is checked before it becomes a path', (t) => {
   t.equal(checkName('lab-1'), 'lab-1');
-  for (const wrong of ['', '-a', 'A', '../x', 'a b', 'a@b', 'x'.repeat(32)]) t.throws(() => checkName(wrong), UsageError);
+  for (const wrong of ['', '-a', 'A', '../x', 'a b', 'a@b', 'x'.repeat(32)])
+    t.throws(() => checkName(wrong), UsageError);
   t.end();
 });
 
@@ -16,7 +17,8 @@ t.test('entries of the run root are told apart', (t) => {
   t.match(parseEntry('lab'), { kind: 'testbed', name: 'lab', directory: '/run/slackwater-testbed/lab' });
   t.match(parseEntry('.new-lab-2@12-345'), { kind: 'new', name: 'lab-2' });
   t.match(parseEntry('.removing-lab@12-345'), { kind: 'removing', name: 'lab' });
-  for (const foreign of ['.lab', 'Lab', '.removing-lab', 'lab.partial']) t.equal(parseEntry(foreign), undefined, foreign);
+  for (const foreign of ['.lab', 'Lab', '.removing-lab', 'lab.partial'])
+    t.equal(parseEntry(foreign), undefined, foreign);
   t.end();
 });
 
@@ -47,6 +49,10 @@ t.test('only hosts that run guests have a bridge and a TAP', (t) => {
     t.ok(hostLines(host).some((line) => line.startsWith('addr add') && line.endsWith('dev br0')));
   }
   t.notOk(hostLines('client').some((line) => /tap0|br0/.test(line)));
-  t.ok(hostLines('client').some((line) => line.startsWith('neigh replace 10.77.0.10') && line.endsWith('permanent')));
+  t.ok(
+    hostLines('client').some(
+      (line) => line.startsWith('neigh replace 10.77.0.10') && line.endsWith('permanent'),
+    ),
+  );
   t.end();
 });

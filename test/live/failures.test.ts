@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// What can break, broken on purpose: in each case the guest is where the outcome says, and can be got back.
+import { setTimeout as delay } from 'node:timers/promises';
+import t from 'tap';
+import type { Stage } from '../../testbed/stage/stage.ts';
+import { runController } from '../../testbed/stage/controller.ts';
+import {
+  checkCoherence,
+  HOT,
+  migrate,
+  migrationStatus,
+  readSettings,
+  stageWith,
+  startMigrate,
+} from './support/live.ts';
+
+async function until(stage: Stage, status: string): Promise<void> {
+  while ((await migrationStatus(stage.source)) !== status) await delay(10);
+}
+
+t.test('pre-copy: the guest stays on the source, with every parameter as before', async (t) => {
+  const stage = await stageWith(t, HOT);
+  const before = await readSettings(stage.source);
+
+  await stage.addDestination();
+  const killed = startMigrate(stage, '--no-postcopy', '--deadline', '60s');
+  await until(stage, 'active');
+  await delay(800);
+  stage.destination.kill('SIGKILL');
+  const afterKill = await killed.ended;
+  t.equal(afterKill.exitCode, 4, afterKill.stderr);
+  t.equal(afterKill.document?.outcome, 'source-running');
+  t.same(await readSettings(stage.source), before);
+  await checkCoherence(t, stage, stage.source);
+
+  // Lacks a timer that the source's state speaks of; no QMP command shows it beforehand.
+  await stage.addDestination({ machine: 'pc,hpet=off' });
+  const notLoaded = await migrate(stage);
+  t.equal(notLoaded.exitCode, 4, notLoaded.stderr);
+  t.match(notLoaded.document?.reason, /hpet/);
+  t.same(await readSettings(stage.source), before);
+  await checkCoherence(t, stage, stage.source);
+
+  // What QMP does show is refused beforehand.
+  await stage.addDestination({ memoryMib: 320 });
+  const otherMemory = await migrate(stage);
+  t.equal(otherMemory.exitCode, 3, otherMemory.stderr);
+  await stage.addDestination({ withDisk: false });
+  const noDisk = await migrate(stage);
+  t.equal(noDisk.exitCode, 3);
+  t.match(noDisk.stderr, /the destination lacks PCI/);
+  t.same(await readSettings(stage.source), before);
+
+  // Interrupted by its user.
+  await stage.addDestination();
+  const interrupted = startMigrate(stage, '--no-postcopy', '--deadline', '60s');
+  await until(stage, 'active');
+  await delay(500);
+  interrupted.child.kill('SIGINT');
+  const afterInterrupt = await interrupted.ended;
+  t.equal(afterInterrupt.exitCode, 130, afterInterrupt.stderr);
+  t.same(await readSettings(stage.source), before);
+  await checkCoherence(t, stage, stage.source);
+});
+
+t.test('a link cut in post-copy pauses it; the printed command recovers the guest', async (t) => {
+  // Slow, so that post-copy lasts long enough to be cut.
+  const stage = await stageWith(t, HOT, { link: '300mbit' });
+  const before = await readSettings(stage.source);
+  await stage.addDestination();
+  const running = startMigrate(stage);
+  await until(stage, 'postcopy-active');
+  await stage.testbed.cutLink('dst');
+  const cutAtMs = performance.now();
+  const result = await running.ended;
+  const tookMs = performance.now() - cutAtMs;
+  t.equal(result.exitCode, 5, result.stderr);
+  t.ok(tookMs < 15_000, `${tookMs.toFixed(0)} ms: the stall of 5 s, and at most 10 s more`);
+  t.equal(result.document?.outcome, 'postcopy-paused');
+  const command = result.document?.command ?? '';
+  t.match(command, /^slackwater recover /);
+
+  await stage.testbed.restoreLink('dst');
+  const recovered = await runController(command.split(' ').slice(1));
+  t.equal(recovered.exitCode, 0, recovered.stderr);
+  await checkCoherence(t, stage, stage.destination);
+  // The guardian takes the capabilities back now that the migration is over.
+  let after = await readSettings(stage.source);
+  for (let i = 0; i < 100 && JSON.stringify(after) !== JSON.stringify(before); i++) {
+    await delay(100);
+    after = await readSettings(stage.source);
+  }
+  t.same(after, before);
+});
+
+t.test('a QEMU killed in post-copy takes the guest with it, and that is said', async (t) => {
+  for (const end of ['destination', 'source'] as const) {
+    const stage = await stageWith(t, HOT, { link: '300mbit' });
+    await stage.addDestination();
+    const running = startMigrate(stage);
+    await until(stage, 'postcopy-active');
+    stage[end].kill('SIGKILL');
+    const result = await running.ended;
+    t.equal(result.exitCode, 7, `${end}: ${result.stderr}`);
+    t.equal(result.document?.outcome, 'lost');
+    await stage.testbed.down();
+  }
+});

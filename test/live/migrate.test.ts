@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whole migrations on the testbed, by the command that operators use.
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { readTrace } from '../../src/record/index.ts';
+import { checkCoherence, HOT, migrate, readSettings, SMALL, stageWith, WARM } from './support/live.ts';
+
+t.test(
+  'a guest that never converges arrives by post-copy, whole, with every setting as before',
+  async (t) => {
+    const stage = await stageWith(t, HOT);
+    const destination = await stage.addDestination();
+    const before = [await readSettings(stage.source), await readSettings(destination)];
+    const trace = join(t.testdir(), 'hot.trace');
+    const { exitCode, document, stderr } = await migrate(stage, '--trace', trace);
+    t.equal(exitCode, 0, stderr);
+    t.equal(document?.outcome, 'completed');
+    t.equal(document?.used_postcopy, true);
+    t.ok(document!.tmt_ms! > 0 && document!.downtime_stop_to_resume_ms! > 0);
+    t.same([await readSettings(stage.source), await readSettings(destination)], before);
+    t.same(document?.not_restored, []);
+
+    const { rows, complete } = readTrace(trace);
+    t.ok(complete);
+    const kinds = new Set(rows.map(({ type }) => type));
+    t.same([...kinds].sort(), ['action', 'event', 'forecast', 'observation', 'outcome']);
+    const decision = rows.find(
+      ({ type, fields }) => type === 'action' && fields['kind'] === 'start-postcopy',
+    );
+    t.match(decision?.fields['text'], /pre-copy would not come below/);
+    await checkCoherence(t, stage, destination);
+  },
+);
+
+t.test('a guest that converges is finished by pre-copy within the maximum downtime', async (t) => {
+  const stage = await stageWith(t, WARM, { memoryMib: 512 });
+  const destination = await stage.addDestination();
+  const { exitCode, document, stderr } = await migrate(stage);
+  t.equal(exitCode, 0, stderr);
+  t.equal(document?.used_postcopy, false);
+  t.ok(document!.downtime_stop_to_resume_ms! <= 300, `${document!.downtime_stop_to_resume_ms} ms`);
+  await checkCoherence(t, stage, destination);
+});
+
+t.test('where post-copy is forbidden the limit is kept, or raised only by the operator', async (t) => {
+  const stage = await stageWith(t, HOT, { memoryMib: 512 });
+  await stage.addDestination();
+  const before = await readSettings(stage.source);
+  const refused = await migrate(stage, '--no-postcopy');
+  t.equal(refused.exitCode, 4, refused.stderr);
+  t.equal(refused.document?.outcome, 'source-running');
+  t.match(refused.document?.reason, /needs a downtime of \d+ ms \(--allow-downtime\), or [\d.]+ [MG]B\/s/);
+  t.same(await readSettings(stage.source), before);
+  await checkCoherence(t, stage, stage.source);
+
+  const destination = await stage.addDestination();
+  const allowed = await migrate(stage, '--no-postcopy', '--allow-downtime', '800ms');
+  t.equal(allowed.exitCode, 0, allowed.stderr);
+  const { downtime_stop_to_resume_ms: actualMs, downtime_forecast_ms: forecastMs } = allowed.document!;
+  t.ok(actualMs! <= 800, `${actualMs} ms`);
+  t.ok(
+    Math.abs(actualMs! - forecastMs!) <= 0.25 * actualMs!,
+    `forecast ${forecastMs} ms, actual ${actualMs} ms`,
+  );
+  t.equal(allowed.document?.used_postcopy, false);
+  await checkCoherence(t, stage, destination);
+});
+
+t.test('a guest survives being migrated to and fro', async (t) => {
+  const rounds = Number(process.env['SLACKWATER_SOAK'] ?? 3);
+  for (const [name, pattern] of Object.entries({ SMALL, HOT })) {
+    const stage = await stageWith(t, pattern);
+    for (let i = 0; i < rounds; i++) {
+      const destination = await stage.addDestination();
+      const { exitCode, stderr, document } = await migrate(stage);
+      t.equal(exitCode, 0, `${name} ${i + 1}: ${document?.tmt_ms?.toFixed(0)} ms ${stderr.slice(-300)}`);
+      await checkCoherence(t, stage, destination);
+      await stage.swap();
+    }
+    await stage.testbed.down();
+    const leftovers = await stage.testbed.snapshotLeftovers();
+    t.ok(
+      Object.values(leftovers).every((list) => (list as unknown[]).length === 0),
+      'nothing of the testbed stays',
+    );
+  }
+  t.notOk(existsSync('/run/slackwater'), 'no journal stays');
+});
