@@ -6,7 +6,7 @@
 #include "arena.h"
 #include "line.h"
 
-/* Answers requests for ever. A request whose id is that of the last one gets the same answer again, undone twice. */
+/* Answers requests for ever. A request whose id is that of the last one gets the same answer and is not done again. */
 void control_run(struct line_port *port, const struct arena *arena);
 
 #endif

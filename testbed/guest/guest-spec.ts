@@ -37,12 +37,12 @@ export const GUEST_MACHINE_TYPE = 'pc';
 const COMMAND_LINE_MAX_BYTES = 2047;
 
 const KERNEL_OPTIONS: readonly string[] = [
-  // Errors, out-of-memory and panics reach the console; what the kernel says while booting does not: 0.9 s.
+  // Errors, out-of-memory and panics reach the console; what the kernel says while booting does not, for an emulated serial port is slow.
   'console=ttyS0',
   'quiet',
   // A panic ends QEMU (-no-reboot) instead of a guest that stands still.
   'panic=-1',
-  // Choosing random addresses takes 0.2 s in the emulated decompressor, and fixed ones make runs comparable.
+  // Fixed addresses make runs comparable.
   'nokaslr',
   // Page-table isolation flushes the emulated TLB at every system call.
   'mitigations=off',

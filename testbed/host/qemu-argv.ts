@@ -19,6 +19,8 @@ export interface GuestOptions {
   /** Default `q35`. */
   readonly machine?: string;
   readonly accelerator?: 'kvm' | 'tcg';
+  /** QEMU's name of a CPU model. Default: `host` under KVM, QEMU's own default under TCG. */
+  readonly cpuModel?: string;
   /** Another binary than the distribution's, and where its firmware is. */
   readonly qemuPath?: string;
   readonly firmwareDirectories?: readonly string[];
@@ -70,13 +72,15 @@ export function qemuArgv(
     );
   }
   const accelerator = guest.accelerator ?? 'tcg';
+  const cpuModel = guest.cpuModel ?? (accelerator === 'kvm' ? 'host' : undefined);
   return [
     guest.qemuPath ?? 'qemu-system-x86_64',
     ...(guest.firmwareDirectories ?? []).flatMap((directory) => ['-L', directory]),
     ...['-name', `${testbed}-${label},debug-threads=on`, '-uuid', guestUuid(testbed)],
     ...['-no-user-config', '-nodefaults', '-display', 'none', '-msg', 'timestamp=on'],
     ...['-machine', guest.machine ?? 'q35'],
-    ...(accelerator === 'kvm' ? ['-accel', 'kvm', '-cpu', 'host'] : ['-accel', 'tcg,thread=multi']),
+    ...['-accel', accelerator === 'kvm' ? 'kvm' : 'tcg,thread=multi'],
+    ...(cpuModel === undefined ? [] : ['-cpu', cpuModel]),
     ...['-m', `${guest.memoryMib}M`, '-smp', `${guest.vcpus}`],
     ...bootArgs(guest),
     ...diskArgs(guest),

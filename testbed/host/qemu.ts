@@ -19,6 +19,7 @@ import { qemuArgv } from './qemu-argv.ts';
 import { recordProcess } from './run-dir.ts';
 
 const READY_MS = 15_000;
+const GREETING_MS = 1000;
 const LOG_TAIL_CHARS = 1500;
 
 /** QEMU ended, or said nothing on its monitor, before it could be used. */
@@ -135,9 +136,10 @@ async function waitUntilReady(
 
 /** Whether a QMP server greets on that socket; leaves it free for the next client. */
 async function hasGreeting(path: string): Promise<boolean> {
-  const socket = createConnection(path);
+  const socket = createConnection(path).setTimeout(GREETING_MS);
+  socket.on('timeout', () => socket.destroy(new Error('silent')));
   try {
-    const [chunk] = (await once(socket, 'data', { signal: AbortSignal.timeout(1000) })) as [Buffer];
+    const [chunk] = (await once(socket, 'data')) as [Buffer];
     return chunk.includes('"QMP"');
   } catch {
     return false;

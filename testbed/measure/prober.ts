@@ -107,7 +107,10 @@ class ProberProcess implements RunningProber {
   }
 }
 
-/** Starts the prober and returns once it sends. @throws MeasureError, ProgramError */
+/**
+ * Starts the prober and returns once it sends. Start it when the guest is ready: a thousand probes a second take a third of an
+ * emulated CPU and make booting two to three times slower. @throws MeasureError, ProgramError
+ */
 export async function startProber(options: ProberOptions): Promise<RunningProber> {
   const [program = '', ...args] = proberCommand(options);
   const prober = new ProberProcess(program, args);

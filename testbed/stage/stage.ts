@@ -94,7 +94,9 @@ export class Stage implements AsyncDisposable {
       machine: options.machine ?? GUEST_MACHINE_TYPE,
       accelerator: accelerator.accelerator,
       ...(options.withDisk === false ? {} : { diskPath: this.testbed.diskPath }),
-      ...(accelerator.accelerator === 'tcg' ? { extraArgs: ['-cpu', GUEST_CPU_MODEL] } : {}),
+      ...(accelerator.accelerator === 'tcg' ? { cpuModel: GUEST_CPU_MODEL } : {}),
+      // A guest that panics ends its QEMU instead of beginning anew.
+      extraArgs: ['-no-reboot'],
       ...(options.gdb === true ? { debug: { gdb: true } } : {}),
     });
   }

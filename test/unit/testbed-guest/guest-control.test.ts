@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+import { mkdtempSync, rmSync } from 'node:fs';
 import type { Server } from 'node:net';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
+import type { Test } from 'tap';
 import { test } from 'tap';
 import { formatLine, LineReader } from '../../../testbed/guest/checked-line.ts';
 import { GuestControl } from '../../../testbed/guest/index.ts';
@@ -33,6 +36,13 @@ test('a line with one wrong character is dropped', (t) => {
   t.end();
 });
 
+/** A path for a socket: at most 107 bytes, which a test's own directory would exceed. */
+function socketPath(t: Test): string {
+  const dir = mkdtempSync(join(tmpdir(), 'slackwater-test-'));
+  t.teardown(() => rmSync(dir, { recursive: true, force: true }));
+  return join(dir, 'ctl');
+}
+
 /** A guest that answers a request with what `answer` returns, or not at all. */
 async function fakeGuest(
   path: string,
@@ -57,7 +67,7 @@ async function fakeGuest(
 }
 
 test('a request is repeated under its id until it is answered, one request at a time', async (t) => {
-  const path = join(t.testdir(), 'ctl');
+  const path = socketPath(t);
   const seen: string[] = [];
   const server = await fakeGuest(path, (id, command, times) => {
     seen.push(command);
@@ -81,7 +91,7 @@ test('a request is repeated under its id until it is answered, one request at a 
 });
 
 test('a refusal, silence and a lost connection are told apart', async (t) => {
-  const path = join(t.testdir(), 'ctl');
+  const path = socketPath(t);
   const server = await fakeGuest(path, (id, command) => {
     if (command.startsWith('pattern')) return JSON.stringify({ id, ok: false, error: 'set too large' });
     return command === 'resume' ? 'hang up' : undefined;
@@ -99,7 +109,7 @@ test('a refusal, silence and a lost connection are told apart', async (t) => {
 });
 
 test('an answer that lacks a field is not taken', async (t) => {
-  const path = join(t.testdir(), 'ctl');
+  const path = socketPath(t);
   const server = await fakeGuest(path, (id) => JSON.stringify({ id, ok: true, ready: true }));
   t.teardown(() => server.close());
   const guest = await GuestControl.connect(path);
@@ -108,7 +118,7 @@ test('an answer that lacks a field is not taken', async (t) => {
 });
 
 test('connecting gives up with the path and a remedy', async (t) => {
-  await t.rejects(GuestControl.connect(join(t.testdir(), 'none'), 50), {
+  await t.rejects(GuestControl.connect(socketPath(t), 50), {
     code: 'ERR_TESTBED_GUEST_CONTROL',
     remedy: /-serial chardev:ctl/,
   });
