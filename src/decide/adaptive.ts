@@ -32,6 +32,9 @@ import {
 /** Long enough for QEMU never to complete by itself, never 0: with 0 QEMU completes unchecked and blacks out. */
 export const HOLD_DOWNTIME_LIMIT_MS = 1;
 
+/** Rounds in a row that were to shrink the dirty set, and did not, after which the forecast of more rounds is not believed. */
+const BROKEN_PROMISES = 2;
+
 /** Round boundaries in a row that must say "no switchover fits" before pre-copy is called hopeless. */
 const STUCK_ROUNDS = 2;
 
@@ -47,6 +50,9 @@ export interface AdaptiveState {
   readonly phase: Phase;
   /** The round that was decided on last: one decision per round. */
   readonly decidedRound: number;
+  /** What the next round was said to leave dirty at most, when it was decided to go on; null: no promise is open. */
+  readonly promisedBytes: number | null;
+  readonly brokenPromises: number;
 }
 
 function result(
@@ -148,7 +154,12 @@ function decideRound(
   forecast: Forecast,
 ): PolicyStep<AdaptiveState> {
   const { objective, postcopyReady } = state.context;
-  const plan = choosePlan(forecast, objective, postcopyReady);
+  // Whatever the forecast: when it has been wrong about more rounds again and again, only what can be had now counts.
+  const believed =
+    state.brokenPromises < BROKEN_PROMISES
+      ? forecast
+      : { ...forecast, precopy: forecast.precopy.slice(0, 1), postcopy: forecast.postcopy.slice(0, 1) };
+  const plan = choosePlan(believed, objective, postcopyReady);
   const holding: Phase = {
     kind: 'holding',
     stuckRounds: state.phase.kind === 'holding' ? state.phase.stuckRounds : 0,
@@ -156,8 +167,11 @@ function decideRound(
   if (plan === null) return result(state, holding, [], objective.deadlineMs);
   if (plan.kind === 'stuck') return stuck(state, nowMs, forecast, observation, plan);
   if (plan.choice.rounds > 0) {
+    const next = forecast.precopy[1];
+    const promisedBytes =
+      next === undefined ? null : next.dirtyAtSwitchBytes * (1 + Math.max(forecast.errorRatio, 0.1));
     return result(
-      state,
+      { ...state, promisedBytes },
       { kind: 'holding', stuckRounds: 0 },
       [...reHold(state), { kind: 'continue', reason: moreRoundsReason(forecast, observation, plan.choice) }],
       objective.deadlineMs,
@@ -203,7 +217,21 @@ function step(state: AdaptiveState, input: PolicyInput): PolicyStep<AdaptiveStat
   const isNewRound =
     observation.kind === 'round' && observation.round >= 2 && observation.round > state.decidedRound;
   if (observation.status !== 'active' || !isNewRound) return result(state, phase, [], deadlineMs);
-  return decideRound({ ...state, decidedRound: observation.round }, nowMs, observation, forecast);
+  return decideRound(keepPromises(state, observation), nowMs, observation, forecast);
+}
+
+/** Settles the promise that was open: kept, or broken once more. */
+function keepPromises(state: AdaptiveState, observation: Observation): AdaptiveState {
+  const { promisedBytes } = state;
+  const dirtyBytes = observation.dirtyAtRoundStartBytes;
+  const settled = promisedBytes !== null && dirtyBytes !== null;
+  const broken = settled && dirtyBytes > promisedBytes;
+  return {
+    ...state,
+    decidedRound: observation.round,
+    promisedBytes: null,
+    brokenPromises: broken ? state.brokenPromises + 1 : settled ? 0 : state.brokenPromises,
+  };
 }
 
 /** The adaptive policy; `options` change how post-copy is entered (for experiments). */
@@ -219,6 +247,8 @@ export function createAdaptivePolicy(
         options: { ...defaultPostcopyEntry, ...options },
         phase: { kind: 'holding', stuckRounds: 0 },
         decidedRound: 1,
+        promisedBytes: null,
+        brokenPromises: 0,
       },
       actions: [
         {

@@ -33,12 +33,19 @@ export function initForecast(config: ForecastConfig): ForecastState {
 
 function learn(state: ForecastState, observation: Observation): ForecastState {
   let { points, newest } = state;
-  for (const sample of observation.dirtySamples) points = withPoint(points, sample);
+  for (const sample of observation.dirtySamples) {
+    points = withPoint(points, { ...sample, atMs: observation.atMs });
+  }
   const dirtyBytes = observation.dirtyAtRoundStartBytes;
   if (dirtyBytes !== null && observation.status === 'active') {
     if (observation.endedRoundMs !== null) {
       if (newest !== null) points = withPoint(points, newest);
-      newest = { round: observation.round, windowMs: observation.endedRoundMs, dirtyBytes };
+      newest = {
+        round: observation.round,
+        windowMs: observation.endedRoundMs,
+        dirtyBytes,
+        atMs: observation.atMs,
+      };
     } else if (newest?.round === observation.round) {
       newest = { ...newest, dirtyBytes };
     }

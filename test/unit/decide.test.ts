@@ -216,6 +216,44 @@ t.test('a deadline is leave to go on until then', (t) => {
   t.end();
 });
 
+t.test('a forecast that keeps promising a better next round is believed twice, then no more', (t) => {
+  const policy = createAdaptivePolicy();
+  let { state } = policy.init(context());
+  const rosy: DirtyCurve = { hotBytes: 170e6, tauMs: 18_800, coldBytesPerMs: 0 };
+  for (let round = 2; ; round++) {
+    t.ok(round <= 5, 'it goes on for ever');
+    if (round > 5) break;
+    const atMs = 4600 + 600 * (round - 2);
+    const seen = observation({ round, atMs, roundStartMs: atMs });
+    const choices = predictChoices(rosy, {
+      atMs,
+      bandwidthBytesPerMs: BANDWIDTH / 1000,
+      remainingBytes: 64 * MIB,
+      sinceRoundStartMs: 0,
+      transferredBytes: 480 * MIB,
+      totalBytes: 512 * MIB,
+      downtimeOverheadMs: 76,
+      curveErrorRatio: 0.8,
+      bandwidthErrorRatio: 0.05,
+    });
+    const forecast: Forecast = {
+      atMs,
+      ready: true,
+      bandwidthBytesPerSec: BANDWIDTH,
+      curve: rosy,
+      errorRatio: 0.8,
+      plateau: null,
+      ...choices,
+      downtimeOverheadMs: 76,
+    };
+    const step = policy.step(state, { kind: 'observation', nowMs: atMs, observation: seen, forecast });
+    state = step.state;
+    if (step.actions.some(({ kind }) => kind !== 'continue')) break;
+  }
+  t.equal(state.phase.kind, 'postcopy');
+  t.end();
+});
+
 t.test('a policy decides once a round', (t) => {
   const policy = createAdaptivePolicy();
   const { state } = policy.init(context());

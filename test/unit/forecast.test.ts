@@ -19,7 +19,7 @@ const GIGABIT_BYTES_PER_MS = 117_000;
 function pointsOf(curve: DirtyCurve, windowsMs: readonly number[]): CurvePoints {
   let points: CurvePoints = new Map();
   for (const windowMs of windowsMs) {
-    points = withPoint(points, { windowMs, dirtyBytes: dirtyBytesWithin(curve, windowMs) });
+    points = withPoint(points, { windowMs, dirtyBytes: dirtyBytesWithin(curve, windowMs), atMs: 0 });
   }
   return points;
 }
@@ -60,7 +60,7 @@ t.test('any points give a curve that is finite, rising and never negative', (t) 
   fc.assert(
     fc.property(fc.array(point, { minLength: 1, maxLength: 12 }), (list) => {
       let points: CurvePoints = new Map();
-      for (const each of list) points = withPoint(points, each);
+      for (const each of list) points = withPoint(points, { ...each, atMs: 0 });
       const fit = fitDirtyCurve(points);
       if (fit === null) return points.size === 0;
       let before = 0;
@@ -72,6 +72,31 @@ t.test('any points give a curve that is finite, rising and never negative', (t) 
       });
     }),
   );
+  t.end();
+});
+
+t.test('a sample taken while the guest stood still does not pass for a slow writer', (t) => {
+  // Measured: the guest's vCPU had stalled during the shortest window.
+  const measured = [
+    [104, 654_311],
+    [301, 46_711_963],
+    [888, 63_978_427],
+    [4400, 68_131_200],
+  ] as const;
+  let points: CurvePoints = new Map();
+  for (const [windowMs, dirtyBytes] of measured) points = withPoint(points, { windowMs, dirtyBytes, atMs: 0 });
+  const fit = fitDirtyCurve(points);
+  t.ok(dirtyBytesWithin(fit!.curve, 573) > 50e6, 'the next round leaves most of the set dirty');
+  t.ok(fit!.residualRatio < 0.2);
+  t.end();
+});
+
+t.test('old points die, so that a guest that has calmed down is seen as calm', (t) => {
+  let points = pointsOf({ hotBytes: 64 * MIB, tauMs: 100, coldBytesPerMs: 0 }, [100, 300, 1000]);
+  points = withPoint(points, { windowMs: 50, dirtyBytes: 1e6, atMs: 20_000 });
+  t.equal(points.size, 4);
+  points = withPoint(points, { windowMs: 50, dirtyBytes: 1e6, atMs: 31_000 });
+  t.equal(points.size, 1);
   t.end();
 });
 

@@ -9,6 +9,7 @@ import { runProgram } from './run-program.ts';
 export interface NativeTools {
   readonly proberPath: string;
   readonly nonzeroPagesPath: string;
+  readonly warmMemoryPath: string;
 }
 
 /** Paths of the programs, compiled when the cache has none from these sources and this compiler. @throws ProgramError */
@@ -20,5 +21,9 @@ export async function ensureNativeTools(options: BuildOptions = {}): Promise<Nat
     options.onProgress?.('compiling the measuring programs');
     await runProgram('make', ['-s', '-C', sources, `OUT=${workDir}`]);
   });
-  return { proberPath: join(dir, 'prober'), nonzeroPagesPath: join(dir, 'nonzero-pages') };
+  return {
+    proberPath: join(dir, 'prober'),
+    nonzeroPagesPath: join(dir, 'nonzero-pages'),
+    warmMemoryPath: join(dir, 'warm-memory'),
+  };
 }

@@ -4,6 +4,7 @@
 
 import { setTimeout as delay } from 'node:timers/promises';
 import type { CoherenceReport } from '../guest/index.ts';
+import { MeasureError } from '../image/index.ts';
 import { countNonzeroPages, type ProberReport, startProber } from '../measure/index.ts';
 import { ENDPOINTS, namespaceOf } from '../net/plan.ts';
 import { type ControllerResult, runController } from './controller.ts';
@@ -38,9 +39,15 @@ const BEFORE_MS = 500;
 // Post-copy's last faults and the prober's last answers are behind by then.
 const AFTER_MS = 1500;
 
+/** The clock of the prober's report. */
+function monotonicMs(): number {
+  return Number(process.hrtime.bigint()) / 1e6;
+}
+
 /** Migrates the stage's guest to its destination. The guest must be settled; both QEMUs stay as they end up. */
 export async function measuredMigration(stage: Stage, options: MeasuredRunOptions): Promise<MeasuredRun> {
   const { tools } = stage.laboratory;
+  await stage.warmMemory();
   const { pagesNonzero } = await countNonzeroPages({
     nonzeroPagesPath: tools.nonzeroPagesPath,
     qemuPid: stage.source.pid,
@@ -54,8 +61,10 @@ export async function measuredMigration(stage: Stage, options: MeasuredRunOption
   });
   let report: ProberReport;
   let controller: ControllerResult;
+  let startMonotonicMs = 0;
   try {
     await delay(BEFORE_MS);
+    startMonotonicMs = monotonicMs();
     controller = await runController(
       [
         'migrate',
@@ -68,6 +77,10 @@ export async function measuredMigration(stage: Stage, options: MeasuredRunOption
     await delay(AFTER_MS);
   } finally {
     report = await prober.stop();
+  }
+  // Without this the longest silence would be that of a guest nobody could reach to begin with.
+  if (!((report.firstAnswerMonotonicMs ?? Infinity) < startMonotonicMs)) {
+    throw new MeasureError('the guest did not answer its client before the migration began');
   }
   const completed = controller.document?.outcome === 'completed';
   const coherence = await stage.withGuest(completed ? stage.destination : stage.source, (guest) =>

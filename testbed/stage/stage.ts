@@ -9,7 +9,7 @@ import {
   guestKernelCommandLine,
   type GuestSpec,
 } from '../guest/index.ts';
-import { createTestbed, type HypervisorName, type LinkProfile, type Qemu, type Testbed } from '../index.ts';
+import { createTestbed, type HypervisorName, type LinkProfile, type Qemu, run, type Testbed } from '../index.ts';
 import { ENDPOINTS, PREFIX_LENGTH } from '../net/plan.ts';
 import type { Laboratory } from './laboratory.ts';
 
@@ -30,6 +30,9 @@ export interface DestinationOptions {
 
 const BOOT_TIMEOUT_MS = 60_000;
 const FIRST_PORT = 4440;
+const MIB = 1024 * 1024;
+// The guest's memory, QEMU's own and what sockets hold.
+const WARM_RATIO = 1.25;
 
 export class Stage implements AsyncDisposable {
   readonly testbed: Testbed;
@@ -101,8 +104,19 @@ export class Stage implements AsyncDisposable {
     });
   }
 
+  /**
+   * Makes as much memory as the guest has present in this machine. Where the machine is a virtual one, its host takes back
+   * what lies free for some seconds: on the reference machine touching a fresh GB takes 3.6 s then, 0.1 s otherwise, and a
+   * destination would spend two fifths of a migration on that.
+   */
+  async warmMemory(): Promise<void> {
+    const bytes = Math.round(this.guest.memoryMib * WARM_RATIO) * MIB;
+    await run([this.laboratory.tools.warmMemoryPath, String(bytes)], { timeoutMs: 60_000 });
+  }
+
   /** Boots the guest on `src` and waits until its memory is filled and its writer at work. */
   async boot(options: { gdb?: boolean } = {}): Promise<void> {
+    await this.warmMemory();
     this.#source = await this.#start('src', false, options);
     const control = await GuestControl.connect(this.#source.controlPath);
     try {
