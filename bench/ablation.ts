@@ -9,7 +9,7 @@ import { cpus, release } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { max, median, min } from 'simple-statistics';
-import { measuredMigration } from '../testbed/stage/measured-run.ts';
+import { measuredMigration, measureFloorGoodput } from '../testbed/stage/measured-run.ts';
 import { openLaboratory } from '../testbed/stage/laboratory.ts';
 import { Stage } from '../testbed/stage/stage.ts';
 
@@ -50,7 +50,13 @@ function readRows(): Row[] {
   return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as Row);
 }
 
-async function runOne(stage: Stage, link: string, variant: string, repeat: number, goodput: number): Promise<Row> {
+async function runOne(
+  stage: Stage,
+  link: string,
+  variant: string,
+  repeat: number,
+  goodput: number,
+): Promise<Row> {
   await stage.boot();
   await stage.addDestination();
   await stage.settle(SETTLE_MS);
@@ -106,7 +112,7 @@ for (const link of links) {
     },
   });
   try {
-    const goodput = await stage.testbed.measureGoodput();
+    const goodput = await measureFloorGoodput(stage);
     for (const { variant, repeat } of todo) {
       const row = await runOne(stage, link, variant, repeat, goodput);
       appendFileSync(values.results, `${JSON.stringify(row)}\n`);
@@ -126,11 +132,16 @@ function cell(rows: readonly Row[], pick: (row: Row) => number | null): string {
 }
 
 const rows = readRows();
-process.stdout.write('| link | variant | n | TMT ms | x floor | STOP to RESUME ms | client ms |\n|---|---|---|---|---|---|---|\n');
+process.stdout.write(
+  '| link | variant | n | TMT ms | x floor | STOP to RESUME ms | client ms |\n|---|---|---|---|---|---|---|\n',
+);
 for (const link of links) {
   for (const variant of variants) {
-    const of = rows.filter((row) => row.link === link && row.variant === variant && row.outcome === 'completed');
-    const ratio = of.length === 0 ? '-' : median(of.map((row) => (row.tmtMs ?? NaN) / row.floorMs)).toFixed(2);
+    const of = rows.filter(
+      (row) => row.link === link && row.variant === variant && row.outcome === 'completed',
+    );
+    const ratio =
+      of.length === 0 ? '-' : median(of.map((row) => (row.tmtMs ?? NaN) / row.floorMs)).toFixed(2);
     process.stdout.write(
       `| ${link} | ${variant} | ${of.length} | ${cell(of, (row) => row.tmtMs)} | ${ratio} | ${cell(of, (row) => row.stopToResumeMs)} | ${cell(of, (row) => row.guestMs)} |\n`,
     );

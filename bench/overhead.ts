@@ -84,7 +84,8 @@ async function measureDecisions(stage: Stage) {
     const { rows } = readTrace(trace);
     const latenciesMs: number[] = [];
     rows.forEach((row, index) => {
-      if (row.type !== 'event' || row.fields['name'] !== 'MIGRATION_PASS' || Number(row.fields['data']) < 2) return;
+      if (row.type !== 'event' || row.fields['name'] !== 'MIGRATION_PASS' || Number(row.fields['data']) < 2)
+        return;
       const decision = rows.slice(index + 1).find(({ type }) => type === 'action' || type === 'event');
       if (decision?.type === 'action') latenciesMs.push(decision.atMs - row.atMs);
     });
@@ -122,7 +123,9 @@ try {
     node: process.version,
     accelerator: laboratory.accelerator.accelerator,
   };
-  process.stdout.write(`${JSON.stringify({ schema: 'slackwater/bench-overhead@1', at_rest: atRest, at_work: atWork, machine })}\n`);
+  process.stdout.write(
+    `${JSON.stringify({ schema: 'slackwater/bench-overhead@1', at_rest: atRest, at_work: atWork, machine })}\n`,
+  );
 } finally {
   await stage.testbed.down();
 }

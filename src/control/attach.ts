@@ -172,6 +172,7 @@ async function controlOne(
       initial,
       startMs,
       canSample,
+      hasResumed: () => (destination === null ? null : log.resume !== null),
       undoParameters: async () => {
         await custody.undo();
       },

@@ -275,6 +275,7 @@ async function runMigration(
       initial,
       startMs,
       canSample: canSampleDirtyPages(schema),
+      hasResumed: () => log.resume !== null,
       undoParameters: async () => {
         await custody.undo();
       },

@@ -185,7 +185,10 @@ function decideRound(
     plan.bestPrecopyMs,
     objective.maxDowntimeMs,
   );
-  return enterPostcopy(state, beginPostcopy(state.options, state.context, nowMs, forecast, reason));
+  return enterPostcopy(
+    state,
+    beginPostcopy(state.options, state.context, nowMs, forecast, plan.choice.dirtyAtSwitchBytes, reason),
+  );
 }
 
 function enterPostcopy(
@@ -212,12 +215,26 @@ function step(state: AdaptiveState, input: PolicyInput): PolicyStep<AdaptiveStat
   const { observation, forecast, nowMs } = input;
   if (observation.status === 'postcopy-active') {
     // Somebody else switched: take the entry over where it stands.
-    return enterPostcopy(state, stepPostcopy(state.options, context, { kind: 'requested' }, input));
+    return enterPostcopy(
+      state,
+      stepPostcopy(
+        state.options,
+        context,
+        { kind: 'switching', pushMs: restMs(forecast, observation) },
+        input,
+      ),
+    );
   }
   const isNewRound =
     observation.kind === 'round' && observation.round >= 2 && observation.round > state.decidedRound;
   if (observation.status !== 'active' || !isNewRound) return result(state, phase, [], deadlineMs);
   return decideRound(keepPromises(state, observation), nowMs, observation, forecast);
+}
+
+/** How long the transfer of what remains takes at the present bandwidth. */
+function restMs(forecast: Forecast, observation: Observation): number {
+  const bandwidth = forecast.bandwidthBytesPerSec;
+  return bandwidth === null ? 0 : ((observation.remainingBytes ?? 0) / bandwidth) * 1000;
 }
 
 /** Settles the promise that was open: kept, or broken once more. */

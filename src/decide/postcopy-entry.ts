@@ -1,25 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
-// How post-copy is entered. After RESUME the guest stands still on a chain of page faults, each of which waits behind
-// whatever else is on its way; so the stream is drained before the switch and the background push kept quiet for the
-// start of it. Part of the adaptive policy's fold.
+// How post-copy is entered. After RESUME the guest stands still on a chain of page faults, each of which competes with
+// the background push for the link, the locks and the cores; so the stream is drained before the switch, and the push is
+// held back while the chain lasts. Part of the adaptive policy's fold. What each part brings: bench/README.md.
 
 import type { Action, Forecast, PolicyContext, PolicyInput, Reason } from '../model/index.ts';
 
 export interface PostcopyEntryOptions {
-  /** Let the send queue run empty before the switch: shortens STOP to RESUME by the queue's length. */
+  /** Let the send queue run empty before the switch: STOP to RESUME need not wait for it. */
   readonly drain: boolean;
   /** Hold the background push back at first, so that page requests do not compete with it. */
   readonly quietStart: boolean;
-  readonly quietMs: number;
+  /** The quiet ends when this many page requests have come since RESUME: about as many as a guest needs to answer again. */
+  readonly quietRequests: number;
+  /** ... or, on a fast link, after this share of the time that the push of the whole dirty set takes. */
+  readonly quietRatio: number;
 }
 
-export const defaultPostcopyEntry: PostcopyEntryOptions = { drain: true, quietStart: true, quietMs: 200 };
+export const defaultPostcopyEntry: PostcopyEntryOptions = {
+  drain: true,
+  quietStart: true,
+  quietRequests: 200,
+  quietRatio: 0.2,
+};
 
 export type EntryState =
-  | { readonly kind: 'draining'; readonly untilMs: number; readonly reason: Reason }
-  /** migrate-start-postcopy was sent; the switch has not been seen yet. */
-  | { readonly kind: 'requested' }
-  | { readonly kind: 'quiet'; readonly switchedMs: number; readonly openAtMs: number }
+  | { readonly kind: 'draining'; readonly untilMs: number; readonly pushMs: number; readonly reason: Reason }
+  /** migrate-start-postcopy was sent; the destination's guest does not run yet. */
+  | { readonly kind: 'switching'; readonly pushMs: number }
+  | {
+      readonly kind: 'quiet';
+      readonly sinceMs: number;
+      readonly requestsBefore: number;
+      readonly openAtMs: number;
+    }
   | { readonly kind: 'open' };
 
 interface EntryStep {
@@ -32,29 +45,41 @@ interface EntryStep {
 const QUIET_BYTES_PER_SEC = 1_000_000;
 const MAX_DRAIN_MS = 500;
 
-/** The first actions of the switch. */
+function quietAction(): Action {
+  return {
+    kind: 'set-parameters',
+    change: { maxPostcopyBandwidthBytesPerSec: QUIET_BYTES_PER_SEC },
+    reason: { text: 'quiet start: page requests first, the background push waits', numbers: {} },
+  };
+}
+
+function openAction(context: PolicyContext, numbers: Record<string, number>): Action {
+  return {
+    kind: 'set-parameters',
+    change: { maxPostcopyBandwidthBytesPerSec: context.parameters.maxPostcopyBandwidthBytesPerSec ?? 0 },
+    reason: { text: 'quiet start is over: the background push gets the link', numbers },
+  };
+}
+
+/** The first actions of the switch of `dirtyBytes`. */
 export function beginPostcopy(
   options: PostcopyEntryOptions,
   context: PolicyContext,
   nowMs: number,
   forecast: Forecast,
+  dirtyBytes: number,
   reason: Reason,
 ): EntryStep {
-  const actions: Action[] = [];
-  if (options.quietStart) {
-    actions.push({
-      kind: 'set-parameters',
-      change: { maxPostcopyBandwidthBytesPerSec: QUIET_BYTES_PER_SEC },
-      reason: { text: 'quiet start: page requests first, the background push waits', numbers: {} },
-    });
-  }
+  const actions: Action[] = options.quietStart ? [quietAction()] : [];
   const bandwidth = forecast.bandwidthBytesPerSec;
+  const pushMs = bandwidth === null ? 0 : (dirtyBytes / bandwidth) * 1000;
   const drainMs =
     options.drain && bandwidth !== null
       ? Math.min(MAX_DRAIN_MS, (context.sendQueueBytes / bandwidth) * 1000)
       : 0;
   if (drainMs === 0) {
-    return { entry: { kind: 'requested' }, actions: [...actions, start(reason)], wakeAtMs: null };
+    actions.push({ kind: 'start-postcopy', reason });
+    return { entry: { kind: 'switching', pushMs }, actions, wakeAtMs: null };
   }
   actions.push({
     kind: 'set-parameters',
@@ -62,22 +87,10 @@ export function beginPostcopy(
     reason: { text: 'draining the send queue before the switch', numbers: { drainMs } },
   });
   const untilMs = nowMs + drainMs;
-  return { entry: { kind: 'draining', untilMs, reason }, actions, wakeAtMs: untilMs };
+  return { entry: { kind: 'draining', untilMs, pushMs, reason }, actions, wakeAtMs: untilMs };
 }
 
-function start(reason: Reason): Action {
-  return { kind: 'start-postcopy', reason };
-}
-
-function open(context: PolicyContext, text: string, numbers: Record<string, number>): Action {
-  return {
-    kind: 'set-parameters',
-    change: { maxPostcopyBandwidthBytesPerSec: context.parameters.maxPostcopyBandwidthBytesPerSec ?? 0 },
-    reason: { text, numbers },
-  };
-}
-
-/** One step of the entry: draining -> requested -> quiet -> open. */
+/** One step of the entry: draining -> switching -> quiet -> open. */
 export function stepPostcopy(
   options: PostcopyEntryOptions,
   context: PolicyContext,
@@ -87,30 +100,42 @@ export function stepPostcopy(
   switch (entry.kind) {
     case 'draining':
       if (input.nowMs < entry.untilMs) return { entry, actions: [], wakeAtMs: entry.untilMs };
-      return { entry: { kind: 'requested' }, actions: [start(entry.reason)], wakeAtMs: null };
-    case 'requested': {
+      return {
+        entry: { kind: 'switching', pushMs: entry.pushMs },
+        actions: [{ kind: 'start-postcopy', reason: entry.reason }],
+        wakeAtMs: null,
+      };
+    case 'switching': {
       if (input.kind !== 'observation' || input.observation.status !== 'postcopy-active') {
         return { entry, actions: [], wakeAtMs: null };
       }
       if (!options.quietStart) return { entry: { kind: 'open' }, actions: [], wakeAtMs: null };
-      const openAtMs = input.nowMs + options.quietMs;
+      // Where nobody listens to the destination, its RESUME is taken to come with the switch.
+      if (input.observation.destinationResumed === false) return { entry, actions: [], wakeAtMs: null };
       return {
-        entry: { kind: 'quiet', switchedMs: input.nowMs, openAtMs },
+        entry: {
+          kind: 'quiet',
+          sinceMs: input.nowMs,
+          requestsBefore: input.observation.pageRequests ?? 0,
+          openAtMs: input.nowMs + entry.pushMs * options.quietRatio,
+        },
         actions: [],
-        wakeAtMs: openAtMs,
+        wakeAtMs: input.nowMs + entry.pushMs * options.quietRatio,
       };
     }
-    case 'quiet':
-      if (input.nowMs < entry.openAtMs) return { entry, actions: [], wakeAtMs: entry.openAtMs };
+    case 'quiet': {
+      const requests =
+        input.kind === 'observation' ? (input.observation.pageRequests ?? 0) - entry.requestsBefore : 0;
+      if (input.nowMs < entry.openAtMs && requests < options.quietRequests) {
+        return { entry, actions: [], wakeAtMs: entry.openAtMs };
+      }
+      const quietMs = input.nowMs - entry.sinceMs;
       return {
         entry: { kind: 'open' },
-        actions: [
-          open(context, 'quiet start is over: the background push gets the link', {
-            quietMs: input.nowMs - entry.switchedMs,
-          }),
-        ],
+        actions: [openAction(context, { quietMs, requests })],
         wakeAtMs: null,
       };
+    }
     case 'open':
       return { entry, actions: [], wakeAtMs: null };
   }

@@ -7,10 +7,8 @@ import { type CurvePoint, type CurvePoints, fitDirtyCurve, withPoint } from './d
 import { plateauOf, predictChoices } from './predict.ts';
 
 export interface ForecastConfig {
-  /** Bytes that may wait in the source's socket when the guest stops: they cross before its last pages. */
-  readonly sendQueueBytes: number;
-  /** STOP to RESUME of an idle guest on an idle link: device state out, in, and the destination's start. */
-  readonly switchoverFixedMs: number;
+  /** STOP to RESUME beyond the transfer of the dirty set: device state out, in, and the destination's start. */
+  readonly switchoverMs: number;
 }
 
 export interface ForecastState {
@@ -68,8 +66,7 @@ export function stepForecast(
   const fit = fitDirtyCurve(points);
   const bandwidth = state.bandwidthBytesPerSec;
   const { config } = state;
-  const downtimeOverheadMs =
-    config.switchoverFixedMs + (bandwidth === null ? 0 : (config.sendQueueBytes / bandwidth) * 1000);
+  const downtimeOverheadMs = config.switchoverMs;
   const base = { atMs: observation.atMs, bandwidthBytesPerSec: bandwidth, downtimeOverheadMs };
 
   const { remainingBytes, transferredBytes, totalBytes } = observation;

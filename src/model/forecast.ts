@@ -47,6 +47,6 @@ export interface Forecast {
   readonly precopy: readonly Prediction[];
   /** Post-copy after k more rounds. */
   readonly postcopy: readonly Prediction[];
-  /** STOP to RESUME beyond the transfer of the dirty set: send queue, device state, the destination's load. */
+  /** STOP to RESUME beyond the transfer of the dirty set: device state and the destination's load. */
   readonly downtimeOverheadMs: number;
 }

@@ -54,6 +54,8 @@ export interface Observation {
   readonly bandwidthBytesPerSec: number | null;
   /** Page requests of the destination that the source has received so far (post-copy). */
   readonly pageRequests: number | null;
+  /** Whether the destination has said that its guest runs; null when nobody listens to it. */
+  readonly destinationResumed: boolean | null;
   /** QEMU's own downtime, only when completed. */
   readonly qemuDowntimeMs: number | null;
   /** QEMU's own total time, only when completed. */

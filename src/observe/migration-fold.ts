@@ -28,6 +28,8 @@ export interface Reading {
   /** When the reply arrived. */
   readonly atMs: number;
   readonly dirtySamples: readonly DirtySample[];
+  /** Whether the destination has said RESUME; null when nobody listens to it. */
+  readonly destinationResumed: boolean | null;
   /** avail-switchover-bandwidth in force; QEMU then divides by it instead of by its own measurement. */
   readonly switchoverBytesPerSec: number | null;
 }
@@ -155,6 +157,7 @@ export function foldReading(
       zeroBytes: info.zeroBytes,
       bandwidthBytesPerSec: transfer.bandwidthBytesPerSec,
       pageRequests: info.pageRequests,
+      destinationResumed: reading.destinationResumed,
       qemuDowntimeMs: info.downtimeMs,
       qemuTotalMs: info.totalMs,
       dirtySamples: reading.dirtySamples,

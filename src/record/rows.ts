@@ -23,6 +23,7 @@ export const COLUMNS = {
     'qemuDowntimeMs',
     'qemuTotalMs',
     'dirtySamples',
+    'destinationResumed',
   ],
   forecast: [
     'ready',

@@ -52,6 +52,7 @@ function observation(fields: Partial<Observation>): Observation {
     zeroBytes: 0,
     bandwidthBytesPerSec: BANDWIDTH,
     pageRequests: 0,
+    destinationResumed: false,
     qemuDowntimeMs: null,
     qemuTotalMs: null,
     dirtySamples: [],
@@ -64,7 +65,7 @@ function observation(fields: Partial<Observation>): Observation {
 function precopy(curve: DirtyCurve, policyContext: PolicyContext, maxRounds = 20) {
   const policy = createAdaptivePolicy();
   let { state } = policy.init(policyContext);
-  let forecasting = initForecast({ sendQueueBytes: policyContext.sendQueueBytes, switchoverFixedMs: 40 });
+  let forecasting = initForecast({ switchoverMs: 40 });
   const actions: Action[] = [];
   let atMs = 0;
   let roundMs = (480 * MIB) / (BANDWIDTH / 1000);
@@ -258,7 +259,7 @@ t.test('a policy decides once a round', (t) => {
   const policy = createAdaptivePolicy();
   const { state } = policy.init(context());
   const seen = observation({ dirtySamples: [{ windowMs: 300, dirtyBytes: 6 * MIB }] });
-  const { forecast } = stepForecast(initForecast({ sendQueueBytes: 0, switchoverFixedMs: 40 }), seen);
+  const { forecast } = stepForecast(initForecast({ switchoverMs: 40 }), seen);
   const input = { kind: 'observation', nowMs: 4600, observation: seen, forecast } as const;
   const first = policy.step(state, input);
   t.ok(first.actions.length > 0);
@@ -323,10 +324,7 @@ t.test('the baselines do what their names say', (t) => {
   t.same(qemu.init(context()).actions.length, 1);
   t.same(qemu.step(null, { kind: 'tick', nowMs: 1 }).actions, []);
   const immediate = policyByName('postcopy-immediate')!;
-  const { forecast } = stepForecast(
-    initForecast({ sendQueueBytes: 0, switchoverFixedMs: 40 }),
-    observation({}),
-  );
+  const { forecast } = stepForecast(initForecast({ switchoverMs: 40 }), observation({}));
   const first = immediate.step(immediate.init(context()).state, {
     kind: 'observation',
     nowMs: 20,

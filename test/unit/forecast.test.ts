@@ -84,7 +84,8 @@ t.test('a sample taken while the guest stood still does not pass for a slow writ
     [4400, 68_131_200],
   ] as const;
   let points: CurvePoints = new Map();
-  for (const [windowMs, dirtyBytes] of measured) points = withPoint(points, { windowMs, dirtyBytes, atMs: 0 });
+  for (const [windowMs, dirtyBytes] of measured)
+    points = withPoint(points, { windowMs, dirtyBytes, atMs: 0 });
   const fit = fitDirtyCurve(points);
   t.ok(dirtyBytesWithin(fit!.curve, 573) > 50e6, 'the next round leaves most of the set dirty');
   t.ok(fit!.residualRatio < 0.2);
@@ -139,6 +140,7 @@ function observation(fields: Partial<Observation>): Observation {
     zeroBytes: 0,
     bandwidthBytesPerSec: GIGABIT_BYTES_PER_MS * 1000,
     pageRequests: 0,
+    destinationResumed: false,
     qemuDowntimeMs: null,
     qemuTotalMs: null,
     dirtySamples: [],
@@ -147,7 +149,7 @@ function observation(fields: Partial<Observation>): Observation {
   };
 }
 
-const CONFIG = { sendQueueBytes: 0, switchoverFixedMs: 40 };
+const CONFIG = { switchoverMs: 40 };
 
 t.test('direct samples tell a fast writer from a slow one after the very first round', (t) => {
   // Both have 64 MiB dirty after 4.5 s; only shorter windows show which of them a next round would help.

@@ -11,7 +11,13 @@ import {
 } from '../../src/observe/index.ts';
 
 function reading(atMs: number, reply: QueryMigrateReply, switchoverBytesPerSec: number | null = null) {
-  return { info: readMigrationInfo(reply), atMs, dirtySamples: [], switchoverBytesPerSec };
+  return {
+    info: readMigrationInfo(reply),
+    atMs,
+    dirtySamples: [],
+    destinationResumed: null,
+    switchoverBytesPerSec,
+  };
 }
 
 function active(transferred: number, remaining: number, round: number, more: object = {}): QueryMigrateReply {

@@ -6,6 +6,7 @@
 import { Command, CommanderError } from 'commander';
 import { EXIT, SlackwaterError, messageOf } from '../../src/index.ts';
 import type { CommandEnvironment } from './environment.ts';
+import { registerDemo } from './demo.ts';
 import { registerDown } from './down.ts';
 import { registerList } from './list.ts';
 import { registerReap } from './reap.ts';
@@ -16,6 +17,7 @@ const COMMANDS: readonly ((program: Command, environment: CommandEnvironment) =>
   registerDown,
   registerList,
   registerReap,
+  registerDemo,
 ];
 
 async function main(): Promise<number> {

@@ -3,7 +3,7 @@
 // side, each from a freshly booted guest.
 
 import { openLaboratory } from '../stage/laboratory.ts';
-import { type MeasuredRun, measuredMigration } from '../stage/measured-run.ts';
+import { type MeasuredRun, measuredMigration, measureFloorGoodput } from '../stage/measured-run.ts';
 import { Stage } from '../stage/stage.ts';
 
 const MIB = 1024 * 1024;
@@ -94,7 +94,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
   };
   signal.addEventListener('abort', aborted);
   try {
-    const goodputBytesPerSec = await stage.testbed.measureGoodput();
+    const goodputBytesPerSec = await measureFloorGoodput(stage);
     onProgress(
       `link ${options.link}: one TCP stream carries ${((goodputBytesPerSec * 8) / 1e6).toFixed(0)} Mbit/s`,
     );

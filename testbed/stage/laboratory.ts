@@ -2,6 +2,7 @@
 // What every experiment on this machine needs once: the guest's kernel and image, the measuring programs, and the
 // accelerator that guests really boot with.
 
+import { GUEST_CPU_MODEL } from '../guest/index.ts';
 import { type AcceleratorChoice, detectAccelerator } from '../index.ts';
 import {
   defaultCacheDir,
@@ -28,6 +29,7 @@ export async function openLaboratory(
     kernelPath: image.kernelPath,
     initramfsPath: image.initramfsPath,
     cacheDir,
+    cpuModel: GUEST_CPU_MODEL,
   });
   return { image, tools, accelerator };
 }

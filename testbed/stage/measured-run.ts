@@ -39,6 +39,15 @@ const BEFORE_MS = 500;
 // Post-copy's last faults and the prober's last answers are behind by then.
 const AFTER_MS = 1500;
 
+/**
+ * Goodput of one TCP stream on the stage's link, for the floor: the higher of two measurements, because a disturbed one
+ * would raise the floor and flatter what is compared with it.
+ */
+export async function measureFloorGoodput(stage: Stage): Promise<number> {
+  const first = await stage.testbed.measureGoodput();
+  return Math.max(first, await stage.testbed.measureGoodput());
+}
+
 /** The clock of the prober's report. */
 function monotonicMs(): number {
   return Number(process.hrtime.bigint()) / 1e6;

@@ -9,7 +9,14 @@ import {
   guestKernelCommandLine,
   type GuestSpec,
 } from '../guest/index.ts';
-import { createTestbed, type HypervisorName, type LinkProfile, type Qemu, run, type Testbed } from '../index.ts';
+import {
+  createTestbed,
+  type HypervisorName,
+  type LinkProfile,
+  type Qemu,
+  run,
+  type Testbed,
+} from '../index.ts';
 import { ENDPOINTS, PREFIX_LENGTH } from '../net/plan.ts';
 import type { Laboratory } from './laboratory.ts';
 
@@ -97,7 +104,7 @@ export class Stage implements AsyncDisposable {
       machine: options.machine ?? GUEST_MACHINE_TYPE,
       accelerator: accelerator.accelerator,
       ...(options.withDisk === false ? {} : { diskPath: this.testbed.diskPath }),
-      ...(accelerator.accelerator === 'tcg' ? { cpuModel: GUEST_CPU_MODEL } : {}),
+      cpuModel: GUEST_CPU_MODEL,
       // A guest that panics ends its QEMU instead of beginning anew.
       extraArgs: ['-no-reboot'],
       ...(options.gdb === true ? { debug: { gdb: true } } : {}),
