@@ -33,12 +33,18 @@ function filesOf(suite) {
 async function runFile(file, options, timeoutMs) {
   const argv = ['--import', 'tsx', '--enable-source-maps', join(root, file)];
   const grep = options.find((option) => option.startsWith('--grep='));
-  const env = { ...process.env, ...(grep === undefined ? {} : { TAP_GREP: `/${grep.slice('--grep='.length)}/` }) };
+  const env = {
+    ...process.env,
+    TAP_TIMEOUT: String(timeoutMs / 1000),
+    ...(grep === undefined ? {} : { TAP_GREP: `/${grep.slice('--grep='.length)}/` }),
+  };
   const child = spawn(process.execPath, argv, { cwd: root, env, stdio: ['ignore', 'pipe', 'inherit'] });
   const stop = (signal) => child.kill(signal);
   for (const signal of ['SIGTERM', 'SIGHUP', 'SIGINT']) process.on(signal, stop);
   const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs);
-  const ended = new Promise((resolve, reject) => child.on('error', reject).on('close', (...how) => resolve(how)));
+  const ended = new Promise((resolve, reject) =>
+    child.on('error', reject).on('close', (...how) => resolve(how)),
+  );
   const lines = [];
   for await (const line of createInterface({ input: child.stdout })) lines.push(line);
   const [code, signal] = await ended;

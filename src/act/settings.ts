@@ -31,8 +31,8 @@ export interface ForeignChange {
 const QMP_TIMEOUT_MS = 5000;
 
 /** All parameters of a QEMU by QEMU's names, scalar ones only. */
-export async function readParameters(client: QmpClient): Promise<RawParameters> {
-  const reply = await client.execute('query-migrate-parameters', undefined, { timeoutMs: QMP_TIMEOUT_MS });
+export async function readParameters(client: QmpClient, timeoutMs = QMP_TIMEOUT_MS): Promise<RawParameters> {
+  const reply = await client.execute('query-migrate-parameters', undefined, { timeoutMs });
   return Object.fromEntries(
     Object.entries(reply as Record<string, unknown>).filter(
       (pair): pair is [string, SettingValue] => typeof pair[1] !== 'object' && pair[1] !== undefined,
@@ -41,8 +41,11 @@ export async function readParameters(client: QmpClient): Promise<RawParameters> 
 }
 
 /** Capabilities by name. */
-export async function readCapabilities(client: QmpClient): Promise<ReadonlyMap<string, boolean>> {
-  const reply = await client.execute('query-migrate-capabilities', undefined, { timeoutMs: QMP_TIMEOUT_MS });
+export async function readCapabilities(
+  client: QmpClient,
+  timeoutMs = QMP_TIMEOUT_MS,
+): Promise<ReadonlyMap<string, boolean>> {
+  const reply = await client.execute('query-migrate-capabilities', undefined, { timeoutMs });
   return new Map(reply.map(({ capability, state }) => [capability, state]));
 }
 

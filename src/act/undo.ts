@@ -53,6 +53,9 @@ const MIGRATION_RUNS = new Set([
   'wait-unplug',
 ]);
 
+/** A QEMU that does not answer for so long (its main loop may wait for a page) is left to the guardian. */
+const UNDO_TIMEOUT_MS = 2000;
+
 /** Undoes one end. Never throws on QEMU's refusals: they are in the report; throws when the connection breaks. */
 export async function undoEnd(client: QmpClient, end: End, journal: Journal): Promise<UndoReport> {
   const restored: string[] = [];
@@ -60,13 +63,13 @@ export async function undoEnd(client: QmpClient, end: End, journal: Journal): Pr
   const pending: string[] = [];
   const todo = settingsToUndo(journal.content.entries, end);
   if (todo.length === 0) return { restored, leftAlone, pending };
-  const options = { timeoutMs: 5000 };
+  const options = { timeoutMs: UNDO_TIMEOUT_MS };
   const finish = (setting: Setting): void =>
     journal.forget(
       (entry) => entry.end === end && entry.type === setting.type && entry.name === setting.name,
     );
 
-  const parameters = await readParameters(client);
+  const parameters = await readParameters(client, UNDO_TIMEOUT_MS);
   for (const setting of todo.filter(({ type }) => type === 'parameter')) {
     const present = parameters[setting.name] ?? '';
     if (present !== setting.before && !setting.written.includes(present)) {
@@ -86,7 +89,7 @@ export async function undoEnd(client: QmpClient, end: End, journal: Journal): Pr
   const capabilities = todo.filter(({ type }) => type === 'capability');
   if (capabilities.length === 0) return { restored, leftAlone, pending };
   const { status } = await client.execute('query-migrate', undefined, options);
-  const present = await readCapabilities(client);
+  const present = await readCapabilities(client, UNDO_TIMEOUT_MS);
   // One command for all of them: postcopy-preempt, say, may not stay on when postcopy-ram goes.
   const changes = capabilities.filter(
     ({ name, before }) => present.get(name) !== undefined && present.get(name) !== before,

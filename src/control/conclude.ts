@@ -5,8 +5,17 @@
 
 import { type Clock, messageOf } from '../common/index.ts';
 import type { OutcomeKind } from '../model/index.ts';
-import { connectQmp, QmpConnectError, type QmpAddress, type QmpClient } from '../qmp/index.ts';
+import {
+  connectQmp,
+  QmpConnectError,
+  type QmpAddress,
+  type QmpClient,
+  QmpTimeoutError,
+} from '../qmp/index.ts';
 import { QUERY_TIMEOUT_MS } from './endpoint.ts';
+
+/** One question of many; QEMU stalls for up to 150 ms at a switchover. */
+const ASK_TIMEOUT_MS = 1500;
 
 /** What one QEMU says of itself. */
 export type EndState =
@@ -26,8 +35,8 @@ export interface Conclusion {
 }
 
 /** Asks over the open connection, or over a new one when that is lost. */
-export async function askEnd(client: QmpClient, address: QmpAddress): Promise<EndState> {
-  const options = { timeoutMs: QUERY_TIMEOUT_MS };
+export async function askEnd(client: QmpClient | null, address: QmpAddress): Promise<EndState> {
+  const options = { timeoutMs: ASK_TIMEOUT_MS };
   const ask = async (open: QmpClient): Promise<EndState> => {
     const [run, migration] = await Promise.all([
       open.execute('query-status', undefined, options),
@@ -41,9 +50,10 @@ export async function askEnd(client: QmpClient, address: QmpAddress): Promise<En
     };
   };
   try {
-    if (client.state === 'running') return await ask(client);
-  } catch {
-    // Asked again below, over a connection of its own.
+    if (client?.state === 'running') return await ask(client);
+  } catch (error) {
+    // Open but mute: in post-copy QEMU's main loop itself may wait for a page. Another connection would fare no better.
+    if (error instanceof QmpTimeoutError) return { kind: 'silent', why: messageOf(error) };
   }
   try {
     await using fresh = await connectQmp(address, { connectTimeoutMs: 2000, greetingTimeoutMs: 2000 });
@@ -91,8 +101,15 @@ export function judge(ends: Ends): Conclusion | 'wait' | 'resume-destination' | 
     const goesOn = ['setup', 'active', 'device', 'cancelling', 'pre-switchover', 'wait-unplug'];
     return goesOn.includes(source.migration) ? 'wait' : { kind: 'source-running', reason: because };
   }
-  if (usedPostcopy && destination.kind === 'dead') {
-    return { kind: 'lost', reason: 'the destination died in post-copy: the guest ran there' };
+  const destinationOut =
+    destination.kind === 'dead' ||
+    (destination.kind === 'answers' && ['failed', 'none'].includes(destination.migration));
+  const postcopyHolds =
+    usedPostcopy && !(source.kind === 'answers' && ['failed', 'cancelled'].includes(source.migration));
+  if (postcopyHolds && destination.kind === 'dead') {
+    // Also when it never ran because it could not load the devices: QEMU 10.0 lets a source in post-copy neither cancel
+    // nor continue. Newer ones fail the migration instead, and the source is resumed below.
+    return { kind: 'lost', reason: 'the destination died in post-copy and took the guest with it' };
   }
   if (usedPostcopy && source.kind === 'dead') {
     return { kind: 'lost', reason: 'the source died in post-copy: pages that only it had are gone' };
@@ -107,15 +124,11 @@ export function judge(ends: Ends): Conclusion | 'wait' | 'resume-destination' | 
     if (destination.kind === 'answers' && destination.migration === 'completed') return 'resume-destination';
     return 'wait';
   }
-  const destinationOut =
-    destination.kind === 'dead' ||
-    (destination.kind === 'answers' && ['failed', 'none'].includes(destination.migration));
   if (
     source.kind === 'answers' &&
     ['failed', 'cancelled', 'none'].includes(source.migration) &&
     destinationOut &&
-    !destinationRan &&
-    !usedPostcopy
+    !destinationRan
   ) {
     return 'resume-source';
   }
@@ -131,7 +144,8 @@ export function judge(ends: Ends): Conclusion | 'wait' | 'resume-destination' | 
 export interface ConcludeInput {
   readonly source: QmpClient;
   readonly sourceAddress: QmpAddress;
-  readonly destination: QmpClient;
+  /** Null: connected to for each question. */
+  readonly destination: QmpClient | null;
   readonly destinationAddress: QmpAddress;
   readonly usedPostcopy: boolean;
   readonly destinationRan: () => boolean;
@@ -160,7 +174,7 @@ export async function conclude(input: ConcludeInput): Promise<Conclusion> {
     if (typeof verdict === 'object') return verdict;
     const overdue = clock.nowMs() >= deadlineMs;
     try {
-      if (verdict === 'resume-destination') await input.destination.execute('cont', undefined, options);
+      if (verdict === 'resume-destination') await input.destination?.execute('cont', undefined, options);
       // QEMU resumes a failed source by itself; give it the time to.
       if (verdict === 'resume-source' && overdue) await input.source.execute('cont', undefined, options);
     } catch {

@@ -25,6 +25,7 @@ export interface EndpointOptions {
   readonly insecure: boolean;
   readonly clock?: Clock;
   readonly signal?: AbortSignal;
+  /** Longest wait for the greeting and for the negotiation. */
   readonly timeoutMs?: number;
 }
 
@@ -72,7 +73,7 @@ export async function openEndpoint(
   const client = await connectQmp(address, {
     clock: options.clock ?? systemClock,
     ...(options.signal === undefined ? {} : { signal: options.signal }),
-    ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
+    ...(options.timeoutMs === undefined ? {} : { greetingTimeoutMs: options.timeoutMs }),
   });
   try {
     const query = { timeoutMs: QUERY_TIMEOUT_MS };

@@ -293,6 +293,9 @@ async function runMigration(
       clock,
       timeoutMs: CONCLUDE_TIMEOUT_MS,
     });
+    if (conclusion.kind === 'postcopy-paused') {
+      await armForRecovery(destination.client, options.uri, clock, deps.reporter);
+    }
     const completed = conclusion.kind === 'completed';
     const final = await readFinal(source.client, clock);
     const outcome: Outcome = {
@@ -353,6 +356,36 @@ async function quit(source: QmpClient, reporter: Reporter): Promise<void> {
     await source.execute('quit', undefined, { timeoutMs: QUERY_TIMEOUT_MS });
   } catch (error) {
     if (source.state === 'running') reporter.note(`the source did not quit: ${messageOf(error)}`);
+  }
+}
+
+const ARM_TIMEOUT_MS = 3000;
+
+/**
+ * Has a paused destination listen for the recovery, while we still have a connection that takes commands out of band: its
+ * main loop may itself wait for a page (it reads the guest's memory for its devices), and then no new connection gets past
+ * the negotiation. With this done, recovering needs the source only.
+ */
+async function armForRecovery(
+  destination: QmpClient,
+  uri: string,
+  clock: Clock,
+  reporter: Reporter,
+): Promise<void> {
+  const deadlineMs = clock.nowMs() + ARM_TIMEOUT_MS;
+  for (;;) {
+    try {
+      await destination.executeOob('migrate-recover', { uri }, { timeoutMs: 1000 });
+      return;
+    } catch (error) {
+      // Refused until the destination has noticed that it is paused.
+      if (clock.nowMs() < deadlineMs && destination.state === 'running') {
+        await clock.sleep(100);
+        continue;
+      }
+      reporter.note(`the destination does not listen for the recovery yet: ${messageOf(error)}`);
+      return;
+    }
   }
 }
 

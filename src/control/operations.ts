@@ -4,6 +4,12 @@
 import { type Clock, RefusedError, systemClock } from '../common/index.ts';
 import type { Outcome } from '../model/index.ts';
 import { readMigrationInfo } from '../observe/index.ts';
+import {
+  parseQmpAddress,
+  QmpGreetingTimeoutError,
+  QmpNegotiationError,
+  QmpTimeoutError,
+} from '../qmp/index.ts';
 import { askEnd, conclude } from './conclude.ts';
 import { type Endpoint, type EndpointOptions, openEndpoint, QUERY_TIMEOUT_MS } from './endpoint.ts';
 import type { Reporter } from './types.ts';
@@ -112,37 +118,61 @@ export async function recover(
   clock: Clock = systemClock,
 ): Promise<Outcome> {
   const endpointOptions = { insecure: options.insecure, clock };
-  return withEndpoint('source', options.source, endpointOptions, (source) =>
-    withEndpoint('destination', options.destination, endpointOptions, (destination) =>
-      recoverBetween(source, destination, options, reporter, clock),
-    ),
-  );
+  return withEndpoint('source', options.source, endpointOptions, async (source) => {
+    await requirePaused(source);
+    await armDestination(options, endpointOptions, clock, reporter);
+    return await resume(source, options, reporter, clock);
+  });
 }
 
-async function recoverBetween(
+/** Pauses an end that has not noticed yet that the link is gone. @throws RefusedError when there is nothing to recover */
+async function requirePaused({ client, end, address }: Endpoint): Promise<void> {
+  const query = { timeoutMs: QUERY_TIMEOUT_MS };
+  const status = (await client.execute('query-migrate', undefined, query)).status ?? 'none';
+  if (status === 'postcopy-active') {
+    await client.executeOob('migrate-pause', undefined, query);
+    await waitForStatus({ client, address }, (now) => now === 'postcopy-paused', systemClock);
+  } else if (status !== 'postcopy-paused') {
+    throw new RefusedError(`the ${end} has no paused post-copy to recover (${status})`, {
+      remedy: 'see "slackwater status"',
+    });
+  }
+}
+
+/** Has the destination listen, unless its main loop waits for a page: then whoever paused it has seen to that. */
+async function armDestination(
+  options: RecoverOptions,
+  endpointOptions: EndpointOptions,
+  clock: Clock,
+  reporter: Reporter,
+): Promise<void> {
+  try {
+    await withEndpoint(
+      'destination',
+      options.destination,
+      { ...endpointOptions, timeoutMs: 3000 },
+      async (destination) => {
+        await requirePaused(destination);
+        const query = { timeoutMs: QUERY_TIMEOUT_MS };
+        await destination.client.executeOob('migrate-recover', { uri: options.uri }, query);
+      },
+    );
+  } catch (error) {
+    const isMute = error instanceof QmpNegotiationError || error instanceof QmpTimeoutError;
+    if (!isMute && !(error instanceof QmpGreetingTimeoutError)) throw error;
+    reporter.note('the destination waits for pages and does not answer; it listens since it was paused');
+    await clock.sleep(0);
+  }
+}
+
+async function resume(
   source: Endpoint,
-  destination: Endpoint,
   options: RecoverOptions,
   reporter: Reporter,
   clock: Clock,
 ): Promise<Outcome> {
   const query = { timeoutMs: QUERY_TIMEOUT_MS };
-  const ends = [source, destination];
-  for (const { client, end } of ends) {
-    const status = (await client.execute('query-migrate', undefined, query)).status ?? 'none';
-    if (status === 'postcopy-active') {
-      // One end has not noticed yet that the link is gone.
-      await client.executeOob('migrate-pause', undefined, query);
-    } else if (status !== 'postcopy-paused') {
-      throw new RefusedError(`the ${end} has no paused post-copy to recover (${status})`, {
-        remedy: 'see "slackwater status"',
-      });
-    }
-  }
   const startMs = clock.nowMs();
-  await waitForStatus(destination, (status) => status === 'postcopy-paused', clock);
-  await waitForStatus(source, (status) => status === 'postcopy-paused', clock);
-  await destination.client.executeOob('migrate-recover', { uri: options.uri }, query);
   await source.client.execute('migrate', { uri: options.uri, resume: true }, query);
   reporter.note('reconnected: fetching the missing pages');
   const last = await waitForStatus(
@@ -153,8 +183,8 @@ async function recoverBetween(
   const conclusion = await conclude({
     source: source.client,
     sourceAddress: source.address,
-    destination: destination.client,
-    destinationAddress: destination.address,
+    destination: null,
+    destinationAddress: parseQmpAddress(options.destination, { insecure: options.insecure }),
     usedPostcopy: true,
     destinationRan: () => true,
     because: `post-copy is paused again (${last})`,
@@ -184,7 +214,7 @@ async function recoverBetween(
 }
 
 async function waitForStatus(
-  endpoint: Endpoint,
+  endpoint: Pick<Endpoint, 'client' | 'address'>,
   reached: (status: string) => boolean,
   clock: Clock,
 ): Promise<string> {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Checks before anything is changed. Each refusal names the cause and the remedy.
 
-import { RefusedError, formatBytes } from '../common/index.ts';
-import type { QmpClient } from '../qmp/index.ts';
+import { RefusedError } from '../common/index.ts';
+import { compareMachines, readMachine } from './machine.ts';
 import { type Endpoint, QUERY_TIMEOUT_MS, type QemuVersion, versionText } from './endpoint.ts';
 
 /**
@@ -59,39 +59,6 @@ export async function preflightSource(source: Endpoint): Promise<void> {
   }
 }
 
-interface Machine {
-  readonly ramBytes: number;
-  readonly type: string;
-  readonly vcpus: number;
-  readonly devices: readonly string[];
-}
-
-async function readMachine(client: QmpClient): Promise<Machine> {
-  const options = { timeoutMs: QUERY_TIMEOUT_MS };
-  const [memory, type, vcpus, pci, peripheral] = await Promise.all([
-    client.execute('query-memory-size-summary', undefined, options),
-    client.execute('qom-get', { path: '/machine', property: 'type' }, options),
-    client.execute('query-cpus-fast', undefined, options),
-    client.execute('query-pci', undefined, options),
-    client.execute('qom-list', { path: '/machine/peripheral' }, options),
-  ]);
-  const devices = pci.flatMap(({ bus, devices: onBus }) =>
-    onBus.map(
-      ({ slot, function: fn, id }) =>
-        `PCI ${bus}:${slot}.${fn} ${id.vendor.toString(16)}:${id.device.toString(16)}`,
-    ),
-  );
-  for (const { name, type: qomType } of peripheral) {
-    if (qomType.startsWith('child<')) devices.push(`${name} (${qomType.slice(6, -1)})`);
-  }
-  return {
-    ramBytes: memory['base-memory'] + (memory['plugged-memory'] ?? 0),
-    type: typeof type === 'string' ? type : JSON.stringify(type),
-    vcpus: vcpus.length,
-    devices: devices.sort(),
-  };
-}
-
 /** The destination waits for this very guest. */
 export async function preflightDestination(source: Endpoint, destination: Endpoint): Promise<void> {
   if (
@@ -115,26 +82,10 @@ export async function preflightDestination(source: Endpoint, destination: Endpoi
     });
   }
   const [here, there] = await Promise.all([readMachine(source.client), readMachine(destination.client)]);
-  const remedy = 'start the destination with the same machine type, memory, CPUs and devices as the source';
-  if (here.ramBytes !== there.ramBytes) {
-    throw new RefusedError(
-      `the source has ${formatBytes(here.ramBytes)} of memory, the destination ${formatBytes(there.ramBytes)}`,
-      { remedy },
-    );
-  }
-  if (here.type !== there.type) {
-    throw new RefusedError(`the source is a ${here.type}, the destination a ${there.type}`, { remedy });
-  }
-  if (here.vcpus !== there.vcpus) {
-    throw new RefusedError(`the source has ${here.vcpus} vCPUs, the destination ${there.vcpus}`, { remedy });
-  }
-  const missing = here.devices.filter((device) => !there.devices.includes(device));
-  const surplus = there.devices.filter((device) => !here.devices.includes(device));
-  if (missing.length > 0 || surplus.length > 0) {
-    const parts = [
-      ...(missing.length > 0 ? [`the destination lacks ${missing.join(', ')}`] : []),
-      ...(surplus.length > 0 ? [`the source lacks ${surplus.join(', ')}`] : []),
-    ];
-    throw new RefusedError(`the devices differ: ${parts.join('; ')}`, { remedy });
+  const difference = compareMachines(here, there);
+  if (difference !== null) {
+    throw new RefusedError(difference, {
+      remedy: 'start the destination with the same machine type, memory, CPUs and devices as the source',
+    });
   }
 }

@@ -62,15 +62,16 @@ export async function restoreJournal(path: string): Promise<RestoreReport> {
 }
 
 const RETRY_MS = 500;
+const MAX_RETRY_MS = 5000;
 
 /** As the guardian does: again and again until nothing is pending any more. */
 export async function restoreUntilDone(path: string, clock: Clock = systemClock): Promise<RestoreReport> {
   const restored: string[] = [];
-  for (;;) {
+  for (let retryMs = RETRY_MS; ; retryMs = Math.min(MAX_RETRY_MS, retryMs * 1.5)) {
     const report = await restoreJournal(path);
     restored.push(...report.restored);
     if (report.pending.length === 0) return { ...report, restored };
-    await clock.sleep(RETRY_MS);
+    await clock.sleep(retryMs);
   }
 }
 

@@ -7,6 +7,8 @@ import { HOT, stageWith } from './support/live.ts';
 t.test('a flipped word in a cold and in a hot page is reported, each as what it is', async (t) => {
   const stage = await stageWith(t, HOT, { gdb: true });
   const { source } = stage;
+  // Long enough for the writer to have been everywhere in its set.
+  await stage.settle(1000);
   const places = await stage.withGuest(source, async (guest) => {
     await guest.pause();
     const clean = await guest.verify();

@@ -33,6 +33,8 @@ export interface DestinationOptions {
   readonly machine?: string;
   readonly memoryMib?: number;
   readonly withDisk?: boolean;
+  /** QEMU's -global: a property that no QMP command of the preflight shows. */
+  readonly global?: string;
 }
 
 const BOOT_TIMEOUT_MS = 60_000;
@@ -106,7 +108,7 @@ export class Stage implements AsyncDisposable {
       ...(options.withDisk === false ? {} : { diskPath: this.testbed.diskPath }),
       cpuModel: GUEST_CPU_MODEL,
       // A guest that panics ends its QEMU instead of beginning anew.
-      extraArgs: ['-no-reboot'],
+      extraArgs: ['-no-reboot', ...(options.global === undefined ? [] : ['-global', options.global])],
       ...(options.gdb === true ? { debug: { gdb: true } } : {}),
     });
   }
