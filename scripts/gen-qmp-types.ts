@@ -14,7 +14,7 @@ import { format, resolveConfig } from 'prettier';
 // Not through index.ts: that needs the file which is made here.
 import { connectQmp } from '../src/qmp/connect.ts';
 import { QmpConnectError } from '../src/qmp/errors.ts';
-import { QmpSchema } from '../src/qmp/schema.ts';
+import type { QmpSchema } from '../src/qmp/schema.ts';
 import { emitTypes } from './gen-qmp-types.emit.ts';
 import type { TypeSelection } from './gen-qmp-types.emit.ts';
 

@@ -114,6 +114,17 @@ export function judge(ends: Ends): Conclusion | 'wait' | 'resume-destination' | 
   if (usedPostcopy && source.kind === 'dead') {
     return { kind: 'lost', reason: 'the source died in post-copy: pages that only it had are gone' };
   }
+  if (
+    postcopyHolds &&
+    postcopyPaused(source) &&
+    destination.kind === 'answers' &&
+    destination.migration === 'failed'
+  ) {
+    return {
+      kind: 'lost',
+      reason: 'the destination failed before it had all of the devices: it cannot be recovered',
+    };
+  }
   if (usedPostcopy && postcopyPaused(source)) {
     return { kind: 'postcopy-paused', reason: because };
   }

@@ -13,7 +13,9 @@ export interface StallState {
 
 /**
  * `pause-postcopy` when nothing has moved for `stallMs` while pages are still missing. Progress is any byte sent or any
- * page request arriving; with pages missing, a running guest's requests are pending by definition.
+ * page request arriving; with pages missing, a running guest's requests are pending by definition. Before the destination
+ * has resumed there are none, and a pause would be fatal: QEMU 10.0 can recover only a destination that has the devices'
+ * state, while a link that comes back in time lets an unbroken stream go on.
  */
 export function stepStall(
   state: StallState | null,
@@ -27,7 +29,8 @@ export function stepStall(
     state === null ||
     transferredBytes !== state.transferredBytes ||
     pageRequests !== state.pageRequests ||
-    observation.remainingBytes === 0
+    observation.remainingBytes === 0 ||
+    observation.destinationResumed === false
   ) {
     return { state: { transferredBytes, pageRequests, progressAtMs: observation.atMs }, action: null };
   }

@@ -56,6 +56,10 @@ t.test('post-copy', (t) => {
     verdict(end('postmigrate', 'postcopy-paused'), end('running', 'postcopy-paused'), used),
     'postcopy-paused',
   );
+  t.equal(
+    verdict(end('finish-migrate', 'postcopy-paused'), end('inmigrate', 'failed'), { usedPostcopy: true }),
+    'lost',
+  );
   t.equal(verdict(end('postmigrate', 'postcopy-paused'), DEAD, used), 'lost');
   t.equal(verdict(DEAD, end('running', 'postcopy-paused'), used), 'lost');
   t.equal(verdict(DEAD, end('running', 'completed'), used), 'completed', 'it had all pages');

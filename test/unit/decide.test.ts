@@ -305,7 +305,14 @@ t.test(
   'post-copy in which nothing moves is paused after the set time, progress of either kind resets it',
   (t) => {
     const at = (atMs: number, transferredBytes: number, pageRequests: number) =>
-      observation({ status: 'postcopy-active', kind: 'sample', atMs, transferredBytes, pageRequests });
+      observation({
+        status: 'postcopy-active',
+        kind: 'sample',
+        atMs,
+        transferredBytes,
+        pageRequests,
+        destinationResumed: true,
+      });
     let { state, action } = stepStall(null, at(0, 100, 1), 5000);
     ({ state, action } = stepStall(state, at(4000, 100, 1), 5000));
     t.equal(action, null);
@@ -314,6 +321,8 @@ t.test(
     t.equal(action, null);
     ({ state, action } = stepStall(state, at(9900, 100, 2), 5000));
     t.equal(action?.kind, 'pause-postcopy');
+    const waiting = { ...at(30_000, 100, 2), destinationResumed: false };
+    t.equal(stepStall(state, waiting, 5000).action, null, 'nor a destination that has yet to resume');
     t.equal(stepStall(state, observation({ atMs: 20_000 }), 5000).state, null, 'pre-copy is not watched');
     t.end();
   },
