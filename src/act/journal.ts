@@ -171,11 +171,6 @@ export class Journal {
     this.#entries.push(entry);
   }
 
-  /** The value a setting had before we first touched it. */
-  originalOf(end: End, name: string): SettingValue | undefined {
-    return this.#entries.find((entry) => entry.end === end && entry.name === name)?.before;
-  }
-
   /** Forgets entries that were undone or found to be nobody's business of ours any more. */
   forget(done: (entry: JournalEntry) => boolean): void {
     const keep = this.#entries.filter((entry) => !done(entry));

@@ -106,10 +106,6 @@ export class Settings {
     return toParameterValues(this.#inForce);
   }
 
-  has(parameter: string): boolean {
-    return parameter in this.#inForce;
-  }
-
   capability(name: string): boolean {
     return this.#capabilities.get(name) ?? false;
   }

@@ -58,8 +58,6 @@ export interface LoopDeps {
 export interface LoopResult {
   readonly last: Observation | null;
   readonly interrupted: boolean;
-  /** The source's monitor was lost. */
-  readonly sourceGone: boolean;
   /** Why the migration was cancelled or paused, when we did it. */
   readonly endedBecause: string | null;
   readonly forecastDowntimeMs: number | null;
@@ -107,16 +105,12 @@ export class ControlLoop {
   async run(): Promise<LoopResult> {
     const { mailbox, startMs, options } = this.#deps;
     let sampleAtMs = 0;
-    let sourceGone = false;
     let hasSeenMigration = false;
     try {
       for (;;) {
         const wakeMs = Math.min(sampleAtMs, this.#wakeAtMs ?? Infinity);
         const message = await mailbox.next(startMs + wakeMs);
-        if (message?.kind === 'source-gone') {
-          sourceGone = true;
-          break;
-        }
+        if (message?.kind === 'source-gone') break;
         if (message !== null && !this.#takeMessage(message)) continue;
         if (message === null && this.#wakeAtMs !== null && this.#nowMs() >= this.#wakeAtMs)
           await this.#tick();
@@ -141,7 +135,6 @@ export class ControlLoop {
     return {
       last: this.#last,
       interrupted: this.#interrupted,
-      sourceGone,
       endedBecause: this.#endedBecause,
       forecastDowntimeMs: this.#forecastDowntimeMs,
       usedPostcopy: this.#usedPostcopy,

@@ -150,7 +150,7 @@ async function checkPostcopy(
     ? 'the source does not offer it'
     : !there.has('postcopy-ram')
       ? 'the destination does not offer it'
-      : here.get('multifd') === true && source.version.major < 10
+      : here.get('multifd') === true
         ? 'multifd is on'
         : null;
   if (why === null) return true;

@@ -120,7 +120,7 @@ export async function recover(
   const endpointOptions = { insecure: options.insecure, clock };
   return withEndpoint('source', options.source, endpointOptions, async (source) => {
     await requirePaused(source);
-    await armDestination(options, endpointOptions, clock, reporter);
+    await armDestination(options, endpointOptions, reporter);
     return await resume(source, options, reporter, clock);
   });
 }
@@ -143,7 +143,6 @@ async function requirePaused({ client, end, address }: Endpoint): Promise<void> 
 async function armDestination(
   options: RecoverOptions,
   endpointOptions: EndpointOptions,
-  clock: Clock,
   reporter: Reporter,
 ): Promise<void> {
   try {
@@ -161,7 +160,6 @@ async function armDestination(
     const isMute = error instanceof QmpNegotiationError || error instanceof QmpTimeoutError;
     if (!isMute && !(error instanceof QmpGreetingTimeoutError)) throw error;
     reporter.note('the destination waits for pages and does not answer; it listens since it was paused');
-    await clock.sleep(0);
   }
 }
 

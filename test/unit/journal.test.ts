@@ -63,7 +63,7 @@ t.test('a journal left by a crash keeps the true "before", for the same QEMU onl
   first.append(ENTRY);
   first.close();
   const again = Journal.create(directory, [SOURCE], false);
-  t.equal(again.originalOf('source', 'downtime-limit'), 300);
+  t.same(again.content.entries, [ENTRY]);
   again.append({ ...ENTRY, before: 1, written: 250 });
   const [setting] = settingsToUndo(again.content.entries, 'source');
   t.equal(setting?.before, 300);
