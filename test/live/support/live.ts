@@ -68,6 +68,12 @@ export async function migrationStatus(qemu: Qemu): Promise<string> {
   return (await client.execute('query-migrate')).status ?? 'none';
 }
 
+/** Whether a QEMU's guest runs, waits for a migration or is paused, over the testbed's own monitor. */
+export async function runState(qemu: Qemu): Promise<string> {
+  await using client = await connectQmp(qemu.monitorPath);
+  return (await client.execute('query-status')).status;
+}
+
 function migrateArgs(stage: Stage, more: readonly string[]): string[] {
   return [
     'migrate',
