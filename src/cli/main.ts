@@ -9,6 +9,7 @@ import { registerDoctor } from './doctor/index.ts';
 import { EXIT_CODE_HELP, reportError } from './exit.ts';
 import { registerMigrate } from './migrate.ts';
 import { registerOperations } from './operations.ts';
+import { packageVersion } from './program-file.ts';
 import { registerTrace } from './trace.ts';
 
 // A reader that closes the pipe early (`| head`) is no failure.
@@ -21,7 +22,7 @@ const program = new Command('slackwater')
   .description(
     'A controller for QEMU live migration: forecasts where it is heading and switches at the right moment',
   )
-  .version('0.1.0')
+  .version(packageVersion())
   .exitOverride()
   .addHelpText('after', EXIT_CODE_HELP);
 registerMigrate(program);

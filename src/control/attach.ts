@@ -5,18 +5,25 @@
 import { Settings } from '../act/index.ts';
 import { type Clock, systemClock } from '../common/index.ts';
 import type { Outcome, PolicyContext } from '../model/index.ts';
-import { canSampleDirtyPages, isFinal, readMigrationInfo } from '../observe/index.ts';
+import { canSampleDirtyPages } from '../observe/index.ts';
 import { createTrace, nullRecorder } from '../record/index.ts';
 import { Custody } from './custody.ts';
-import { type Endpoint, openEndpoint, QUERY_TIMEOUT_MS, versionText } from './endpoint.ts';
-import { ControlLoop } from './loop.ts';
-import { Mailbox } from './mailbox.ts';
+import {
+  type Endpoint,
+  measureRoundTrip,
+  openEndpoint,
+  QUERY_TIMEOUT_MS,
+  shareClock,
+  versionText,
+} from './endpoint.ts';
+import { readFinal } from './last-words.ts';
 import { type MigrateDeps, readSendQueueBytes } from './migrate.ts';
 import { losesTcgWrites } from './preflight.ts';
 import { restoreAbandoned } from './restore.ts';
+import { supervise, type Supervision } from './supervise.ts';
 import { traceHeader } from './trace-header.ts';
 import type { AttachOptions } from './types.ts';
-import { type EventLog, stopToResume, watchEnd, type WatchMessage } from './watch.ts';
+import { stopToResume } from './watch.ts';
 
 export interface AttachDeps extends MigrateDeps {
   /** After each migration. */
@@ -25,6 +32,17 @@ export interface AttachDeps extends MigrateDeps {
 
 /** How often a QEMU whose events we may not switch on is asked whether a migration has begun. */
 const IDLE_POLL_MS = 500;
+
+/** What stays the same from one migration of the VM to the next. */
+interface Attached {
+  readonly source: Endpoint;
+  readonly destination: Endpoint | null;
+  readonly custody: Custody;
+  readonly options: AttachOptions;
+  readonly deps: AttachDeps;
+  readonly clock: Clock;
+  readonly canSample: boolean;
+}
 
 /** Stays until the VM ends, `signal` is aborted, or (`once`) one migration is over. Returns the last outcome. */
 export async function attach(options: AttachOptions, deps: AttachDeps): Promise<Outcome | null> {
@@ -45,7 +63,7 @@ export async function attach(options: AttachOptions, deps: AttachDeps): Promise<
     }
     const schema = await source.client.readSchema();
     const canSample = options.mode !== 'observe' && canSampleDirtyPages(schema);
-    custody = Custody.open(ends, { insecure: options.insecure, program: deps.program, ...directory(deps) });
+    custody = Custody.open(ends, { insecure: options.insecure, ...deps });
     const settings = await Settings.read(source.client, 'source', custody.journal);
     for (;;) {
       const hasEvents = await enableEvents(settings, source, options);
@@ -55,7 +73,10 @@ export async function attach(options: AttachOptions, deps: AttachDeps): Promise<
         if (began === 'gone') deps.reporter.note('the VM has ended');
         return last;
       }
-      last = await controlOne(source, ends[1] ?? null, custody, settings, options, deps, clock, canSample);
+      last = await controlOne(
+        { source, destination: ends[1] ?? null, custody, options, deps, clock, canSample },
+        settings,
+      );
       deps.onOutcome(last);
       if (options.once || deps.signal?.aborted === true) return last;
     }
@@ -65,10 +86,6 @@ export async function attach(options: AttachOptions, deps: AttachDeps): Promise<
     }
     for (const { client } of ends) await client.close();
   }
-}
-
-function directory(deps: AttachDeps): { directory?: string } {
-  return deps.directory === undefined ? {} : { directory: deps.directory };
 }
 
 async function enableEvents(settings: Settings, source: Endpoint, options: AttachOptions): Promise<boolean> {
@@ -113,19 +130,9 @@ async function waitForMigration(
   }
 }
 
-/** One migration, from the moment it is seen to its end. */
-async function controlOne(
-  source: Endpoint,
-  destination: Endpoint | null,
-  custody: Custody,
-  settings: Settings,
-  options: AttachOptions,
-  deps: AttachDeps,
-  clock: Clock,
-  canSample: boolean,
-): Promise<Outcome> {
-  const startMs = clock.nowMs();
-  const startedAtMs = clock.wallMs();
+/** One migration, from the moment it is seen to its end, or until we let it go. */
+async function controlOne(attached: Attached, settings: Settings): Promise<Outcome> {
+  const { source, destination, custody, options, deps, clock, canSample } = attached;
   // What its starter set between our last look and now is the baseline, not a foreign change.
   await settings.rebase();
   const context: PolicyContext = {
@@ -135,7 +142,7 @@ async function controlOne(
     parameters: settings.parameters,
     sendQueueBytes: readSendQueueBytes(),
   };
-  const initial = options.policy.init(context);
+  const startedAtMs = clock.wallMs();
   const recorder =
     options.tracePath === null
       ? nullRecorder()
@@ -143,80 +150,70 @@ async function controlOne(
           options.once ? options.tracePath : `${options.tracePath}.${startedAtMs}`,
           traceHeader(options, versionText(source.version), startedAtMs),
         );
-  const mailbox = new Mailbox<WatchMessage>(clock);
-  const log: EventLog = { stop: null, resume: null, completed: null };
-  const watching = new AbortController();
-  watchEnd('source', source.client, log, mailbox, recorder, () => startMs, watching.signal);
-  if (destination !== null) {
-    watchEnd('destination', destination.client, log, mailbox, recorder, () => startMs, watching.signal);
-  }
-  const interrupt = (): void => mailbox.push({ kind: 'interrupt' });
-  deps.signal?.addEventListener('abort', interrupt);
+  const supervision: Supervision = {
+    ...{ source, destination, settings, context, options, recorder, clock, canSample },
+    reporter: deps.reporter,
+    signal: deps.signal,
+    undoParameters: async () => {
+      await custody.undo();
+    },
+    onInterrupt: 'let-go',
+    begin: () => Promise.resolve(),
+  };
+  const roundTripMs = destination === null ? 0 : await measureRoundTrip(source, destination, clock);
+  const sameClock = destination === null || shareClock(source.address, destination.address);
   try {
-    for (const action of initial.actions) {
-      const carriedOut = options.mode === 'enforce' && action.kind === 'set-parameters';
-      if (carriedOut) await settings.set(action.change);
-      recorder.action(clock.nowMs() - startMs, action, carriedOut);
-      deps.reporter.decision(action, carriedOut);
-    }
-    const result = await new ControlLoop({
-      source: source.client,
-      destination: destination?.client ?? null,
-      settings,
-      mailbox,
-      clock,
-      recorder,
-      reporter: deps.reporter,
-      options,
-      context,
-      initial,
-      startMs,
-      canSample,
-      hasResumed: () => (destination === null ? null : log.resume !== null),
-      undoParameters: async () => {
-        await custody.undo();
-      },
-      onInterrupt: 'let-go',
-    }).run();
-    const outcome: Outcome = {
-      ...(await concludeFromSource(source, result.endedBecause)),
-      command: null,
-      interrupted: result.interrupted,
-      tmtMs: log.completed === null ? null : log.completed.receivedMs - startMs,
-      stopToResume: stopToResume(log, true, 0),
-      usedPostcopy: result.usedPostcopy,
-      forecastDowntimeMs: result.forecastDowntimeMs,
-      notRestored: await custody.undo(),
-    };
-    recorder.outcome(clock.nowMs() - startMs, outcome);
-    return outcome;
+    return await supervise(supervision, async ({ result, log, startMs }) => {
+      const ending = result.letGo ? letGo(options) : await concludeFromSource(attached, result.endedBecause);
+      const outcome: Outcome = {
+        ...ending,
+        interrupted: result.letGo,
+        tmtMs: log.completed === null ? null : log.completed.receivedMs - startMs,
+        stopToResume: stopToResume(log, sameClock, roundTripMs),
+        usedPostcopy: result.usedPostcopy,
+        forecastDowntimeMs: result.forecastDowntimeMs,
+        notRestored: await custody.undo(),
+      };
+      recorder.outcome(clock.nowMs() - startMs, outcome);
+      return outcome;
+    });
   } finally {
-    watching.abort();
-    deps.signal?.removeEventListener('abort', interrupt);
     recorder.close();
   }
 }
 
+type Ending = Pick<
+  Outcome,
+  'kind' | 'reason' | 'command' | 'qemuTotalMs' | 'qemuDowntimeMs' | 'transferredBytes' | 'rounds'
+>;
+
+const NO_FIGURES = { qemuTotalMs: null, qemuDowntimeMs: null, transferredBytes: null, rounds: null };
+
+/** The migration goes on as its starter wanted it: how it will end is not known. */
+function letGo(options: AttachOptions): Ending {
+  return {
+    kind: 'unknown',
+    reason: 'let go on request: the migration goes on with the settings of who started it',
+    command: `slackwater status --qmp ${options.source}`,
+    ...NO_FIGURES,
+  };
+}
+
 /** What the source alone can say; the destination is its starter's to look after. */
 async function concludeFromSource(
-  source: Endpoint,
+  { source, options, clock }: Attached,
   because: string | null,
-): Promise<
-  Pick<Outcome, 'kind' | 'reason' | 'qemuTotalMs' | 'qemuDowntimeMs' | 'transferredBytes' | 'rounds'>
-> {
-  const none = { qemuTotalMs: null, qemuDowntimeMs: null, transferredBytes: null, rounds: null };
-  if (source.client.state !== 'running') {
+): Promise<Ending> {
+  const none = { command: null, ...NO_FIGURES };
+  const info = await readFinal(source.client, clock);
+  if (info === null) {
     return { kind: 'unknown', reason: 'the source ended, or its monitor was taken away', ...none };
-  }
-  const options = { timeoutMs: QUERY_TIMEOUT_MS };
-  let info = readMigrationInfo(await source.client.execute('query-migrate', undefined, options));
-  for (let attempt = 0; attempt < 20 && !isFinal(info); attempt++) {
-    info = readMigrationInfo(await source.client.execute('query-migrate', undefined, options));
   }
   if (info.status === 'completed') {
     return {
       kind: 'completed',
       reason: 'the source has handed its guest over',
+      command: null,
       qemuTotalMs: info.totalMs,
       qemuDowntimeMs: info.downtimeMs,
       transferredBytes: info.transferredBytes,
@@ -224,9 +221,15 @@ async function concludeFromSource(
     };
   }
   if (info.status.startsWith('postcopy')) {
-    return { kind: 'postcopy-paused', reason: because ?? 'post-copy was interrupted', ...none };
+    return {
+      kind: 'postcopy-paused',
+      reason: because ?? 'post-copy was interrupted',
+      // Where the destination is and listens, only its starter knows.
+      command: `slackwater recover --qmp ${options.source} --dest-qmp ${options.destination ?? 'DESTINATION'} --to URI`,
+      ...NO_FIGURES,
+    };
   }
-  const run = await source.client.execute('query-status', undefined, options);
+  const run = await source.client.execute('query-status', undefined, { timeoutMs: QUERY_TIMEOUT_MS });
   if (run.running) {
     return {
       kind: 'source-running',

@@ -88,3 +88,15 @@ export async function openEndpoint(
     throw error;
   }
 }
+
+/** The slower of both ends' round trips: what a receive time can be late by. */
+export async function measureRoundTrip(a: Endpoint, b: Endpoint, clock: Clock): Promise<number> {
+  const times = await Promise.all(
+    [a, b].map(async ({ client }) => {
+      const startMs = clock.nowMs();
+      await client.execute('query-status', undefined, { timeoutMs: QUERY_TIMEOUT_MS });
+      return clock.nowMs() - startMs;
+    }),
+  );
+  return Math.max(...times);
+}

@@ -42,10 +42,8 @@ export interface LoopDeps {
   readonly reporter: Reporter;
   readonly options: ControlOptions;
   readonly context: PolicyContext;
-  /** The policy after `init`; its first actions are carried out already. */
+  /** The policy after `init`; its first actions are carried out before the migration begins. */
   readonly initial: PolicyStep<unknown>;
-  /** Zero of all times, on the clock. */
-  readonly startMs: number;
   readonly canSample: boolean;
   /** Whether the destination has said RESUME; null when nobody listens to it. */
   readonly hasResumed: () => boolean | null;
@@ -57,7 +55,10 @@ export interface LoopDeps {
 
 export interface LoopResult {
   readonly last: Observation | null;
+  /** Cancelled on the user's request. */
   readonly interrupted: boolean;
+  /** Left to itself on the user's request; it goes on. */
+  readonly letGo: boolean;
   /** Why the migration was cancelled or paused, when we did it. */
   readonly endedBecause: string | null;
   readonly forecastDowntimeMs: number | null;
@@ -81,36 +82,52 @@ export class ControlLoop {
   #lastForecast: Forecast | null = null;
   #intention = '';
   #interrupted = false;
+  #letGo = false;
   #endedBecause: string | null = null;
   #forecastDowntimeMs: number | null = null;
   #usedPostcopy = false;
   #samples: { windowMs: number; dirtyBytes: number }[] = [];
   #sampling: AbortController | null = null;
   #foreignCheckAtMs: number;
+  #startMs: number;
 
   constructor(deps: LoopDeps) {
     this.#deps = deps;
     this.#observing = initObserve(0);
     this.#forecasting = initForecast({ switchoverMs: SWITCHOVER_MS });
     this.#policyState = deps.initial.state;
-    this.#wakeAtMs = deps.initial.wakeAtMs;
+    this.#wakeAtMs = null;
+    this.#startMs = deps.clock.nowMs();
     this.#mode = deps.options.mode;
     this.#foreignCheckAtMs = FOREIGN_CHECK_MS;
   }
 
   #nowMs(): number {
-    return this.#deps.clock.nowMs() - this.#deps.startMs;
+    return this.#deps.clock.nowMs() - this.#startMs;
   }
 
-  async run(): Promise<LoopResult> {
-    const { mailbox, startMs, options } = this.#deps;
+  /** Zero of all times, on the clock: when the migration began, as far as we know. */
+  get startMs(): number {
+    return this.#startMs;
+  }
+
+  /** Carries out the policy's first actions, has the migration begun, and stays until it is over. */
+  async run(begin: () => Promise<void>): Promise<LoopResult> {
+    const { mailbox, options, clock } = this.#deps;
+    await this.#takeInitial();
+    this.#startMs = clock.nowMs();
+    await begin();
     let sampleAtMs = 0;
     let hasSeenMigration = false;
     try {
       for (;;) {
         const wakeMs = Math.min(sampleAtMs, this.#wakeAtMs ?? Infinity);
-        const message = await mailbox.next(startMs + wakeMs);
+        const message = await mailbox.next(this.#startMs + wakeMs);
         if (message?.kind === 'source-gone') break;
+        if (message?.kind === 'interrupt' && this.#deps.onInterrupt === 'let-go') {
+          this.#letGo = true;
+          break;
+        }
         if (message !== null && !this.#takeMessage(message)) continue;
         if (message === null && this.#wakeAtMs !== null && this.#nowMs() >= this.#wakeAtMs)
           await this.#tick();
@@ -135,6 +152,7 @@ export class ControlLoop {
     return {
       last: this.#last,
       interrupted: this.#interrupted,
+      letGo: this.#letGo,
       endedBecause: this.#endedBecause,
       forecastDowntimeMs: this.#forecastDowntimeMs,
       usedPostcopy: this.#usedPostcopy,
@@ -145,7 +163,7 @@ export class ControlLoop {
   #takeMessage(message: WatchMessage): boolean {
     switch (message.kind) {
       case 'pass':
-        this.#observing = foldPass(this.#observing, message.pass, message.receivedMs - this.#deps.startMs);
+        this.#observing = foldPass(this.#observing, message.pass, message.receivedMs - this.#startMs);
         return true;
       case 'changed':
       case 'destination-gone':
@@ -162,7 +180,7 @@ export class ControlLoop {
   }
 
   async #observe(): Promise<Observation | null> {
-    const { source, clock, recorder, reporter, startMs, settings } = this.#deps;
+    const { source, recorder, reporter, settings } = this.#deps;
     let reply: QueryMigrateReply;
     try {
       reply = await source.execute('query-migrate', undefined, { timeoutMs: QUERY_TIMEOUT_MS });
@@ -174,7 +192,7 @@ export class ControlLoop {
     if (!isFinal(info)) return null;
     const folded = foldReading(this.#observing, {
       info,
-      atMs: clock.nowMs() - startMs,
+      atMs: this.#nowMs(),
       dirtySamples: this.#samples,
       destinationResumed: this.#deps.hasResumed(),
       switchoverBytesPerSec: settings.parameters.availSwitchoverBandwidthBytesPerSec,
@@ -213,31 +231,44 @@ export class ControlLoop {
     );
   }
 
+  /** What the policy wants before anything moves. A setting that fails here is an error: nothing has begun. */
+  async #takeInitial(): Promise<void> {
+    const { initial, recorder, reporter } = this.#deps;
+    this.#wakeAtMs = initial.wakeAtMs;
+    for (const action of initial.actions) {
+      if (this.#mode !== 'enforce') {
+        this.#propose(action);
+        continue;
+      }
+      recorder.action(this.#nowMs(), action, true);
+      await this.#perform(action);
+      reporter.decision(action, true);
+    }
+  }
+
   async #take(step: PolicyStep<unknown>): Promise<void> {
     this.#policyState = step.state;
     this.#wakeAtMs = step.wakeAtMs;
     for (const action of step.actions) {
-      if (action.kind === 'continue' || this.#mode === 'enforce') {
-        await this.#carryOut(action);
-        continue;
-      }
-      this.#deps.recorder.action(this.#nowMs(), action, false);
-      this.#deps.reporter.decision(action, false);
-      if (this.#mode === 'advise') this.#ask(action);
+      if (action.kind === 'continue' || this.#mode === 'enforce') await this.#carryOut(action);
+      else this.#propose(action);
     }
   }
 
-  #ask(action: Action): void {
-    const { reporter, mailbox } = this.#deps;
+  /** Says what would be done; in advise mode it is done once the operator confirms it. */
+  #propose(action: Action): void {
+    const { reporter, mailbox, recorder } = this.#deps;
+    recorder.action(this.#nowMs(), action, false);
+    reporter.decision(action, false);
+    if (this.#mode !== 'advise') return;
     void reporter.confirm(action).then((wanted) => {
       if (wanted) mailbox.push({ kind: 'confirmed', action });
     });
   }
 
   async #carryOut(action: Action): Promise<void> {
-    const { source, destination, settings, recorder, reporter } = this.#deps;
-    const decidedMs = this.#nowMs();
-    recorder.action(decidedMs, action, true);
+    const { source, recorder, reporter } = this.#deps;
+    recorder.action(this.#nowMs(), action, true);
     this.#intention = action.reason.text;
     const forecastDowntimeMs = action.reason.numbers['forecastDowntimeMs'];
     if (forecastDowntimeMs !== undefined && action.kind !== 'continue') {
@@ -246,29 +277,8 @@ export class ControlLoop {
           ? (this.#lastForecast?.downtimeOverheadMs ?? null)
           : forecastDowntimeMs;
     }
-    const options = { timeoutMs: QUERY_TIMEOUT_MS };
     try {
-      switch (action.kind) {
-        case 'continue':
-          break;
-        case 'set-parameters':
-          await settings.set(action.change);
-          break;
-        case 'start-postcopy':
-          await source.execute('migrate-start-postcopy', undefined, options);
-          break;
-        case 'pause-postcopy':
-          this.#endedBecause = action.reason.text;
-          await Promise.allSettled([
-            source.executeOob('migrate-pause', undefined, options),
-            destination?.executeOob('migrate-pause', undefined, options),
-          ]);
-          break;
-        case 'cancel':
-          this.#endedBecause = action.reason.text;
-          await source.execute('migrate_cancel', undefined, options);
-          break;
-      }
+      await this.#perform(action);
     } catch (error) {
       if (source.state !== 'running') return;
       this.#standBack(
@@ -276,6 +286,32 @@ export class ControlLoop {
       );
     }
     reporter.decision(action, true);
+  }
+
+  async #perform(action: Action): Promise<void> {
+    const { source, destination, settings } = this.#deps;
+    const options = { timeoutMs: QUERY_TIMEOUT_MS };
+    switch (action.kind) {
+      case 'continue':
+        break;
+      case 'set-parameters':
+        await settings.set(action.change);
+        break;
+      case 'start-postcopy':
+        await source.execute('migrate-start-postcopy', undefined, options);
+        break;
+      case 'pause-postcopy':
+        this.#endedBecause = action.reason.text;
+        await Promise.allSettled([
+          source.executeOob('migrate-pause', undefined, options),
+          destination?.executeOob('migrate-pause', undefined, options),
+        ]);
+        break;
+      case 'cancel':
+        this.#endedBecause = action.reason.text;
+        await source.execute('migrate_cancel', undefined, options);
+        break;
+    }
   }
 
   /** Gives up steering: undoing is the caller's, as at every end. */
@@ -288,13 +324,8 @@ export class ControlLoop {
   }
 
   async #interrupt(): Promise<void> {
-    const { reporter, onInterrupt, source } = this.#deps;
+    const { reporter, source } = this.#deps;
     const status = this.#last?.status ?? 'none';
-    if (onInterrupt === 'let-go') {
-      this.#deps.mailbox.push({ kind: 'source-gone' });
-      this.#interrupted = true;
-      return;
-    }
     if (status.startsWith('postcopy')) {
       reporter.note('post-copy cannot be cancelled: going on until the guest is whole on the destination');
       return;

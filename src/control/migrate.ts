@@ -5,28 +5,28 @@
 import { readFileSync } from 'node:fs';
 import { type RawParameters, readCapabilities, Settings } from '../act/index.ts';
 import { type Clock, RefusedError, systemClock } from '../common/index.ts';
-import type { Outcome, PolicyContext, PolicyStep } from '../model/index.ts';
+import type { Outcome, PolicyContext } from '../model/index.ts';
 import { canSampleDirtyPages } from '../observe/index.ts';
-import { type QmpClient, QmpCommandError, type QmpSchema } from '../qmp/index.ts';
+import { QmpCommandError, type QmpSchema } from '../qmp/index.ts';
 import { createTrace, nullRecorder, type Recorder } from '../record/index.ts';
 import { conclude } from './conclude.ts';
 import { Custody, type CustodyOptions } from './custody.ts';
 import {
   type Endpoint,
   type EndpointOptions,
+  measureRoundTrip,
   openEndpoint,
   QUERY_TIMEOUT_MS,
   shareClock,
   versionText,
 } from './endpoint.ts';
 import { armForRecovery, quit, readFinal, reasonOfEnding } from './last-words.ts';
-import { ControlLoop } from './loop.ts';
-import { Mailbox } from './mailbox.ts';
 import { checkUri, preflightDestination, preflightSource } from './preflight.ts';
 import { restoreAbandoned } from './restore.ts';
+import { supervise, type SupervisedRun } from './supervise.ts';
 import { traceHeader } from './trace-header.ts';
 import type { MigrateOptions, Reporter } from './types.ts';
-import { type EventLog, stopToResume, watchEnd, type WatchMessage } from './watch.ts';
+import { stopToResume } from './watch.ts';
 
 export interface MigrateDeps extends Omit<CustodyOptions, 'insecure'> {
   readonly clock?: Clock;
@@ -50,6 +50,24 @@ export function readSendQueueBytes(): number {
   }
 }
 
+/** What is known once both ends are connected. */
+interface Ends {
+  readonly source: Endpoint;
+  readonly destination: Endpoint;
+  readonly options: MigrateOptions;
+  readonly deps: MigrateDeps;
+  readonly clock: Clock;
+}
+
+/** And once our hand is on them. */
+interface Held extends Ends {
+  readonly custody: Custody;
+  readonly postcopyReady: boolean;
+  readonly sourceSchema: QmpSchema;
+  readonly destinationSchema: QmpSchema;
+  readonly recorder: Recorder;
+}
+
 /** Migrates. @throws RefusedError, QmpError or JournalLockedError while nothing has been changed yet */
 export async function migrate(options: MigrateOptions, deps: MigrateDeps): Promise<Outcome> {
   const clock = deps.clock ?? systemClock;
@@ -67,80 +85,51 @@ export async function migrate(options: MigrateOptions, deps: MigrateDeps): Promi
     throw error;
   }
   try {
-    return await migrateBetween(source, destination, options, deps, clock);
+    return await migrateBetween({ source, destination, options, deps, clock });
   } finally {
     await Promise.all([source.client.close(), destination.client.close()]);
   }
 }
 
-async function migrateBetween(
-  source: Endpoint,
-  destination: Endpoint,
-  options: MigrateOptions,
-  deps: MigrateDeps,
-  clock: Clock,
-): Promise<Outcome> {
+async function migrateBetween(ends: Ends): Promise<Outcome> {
+  const { source, destination, options, deps, clock } = ends;
   await preflightSource(source);
   await preflightDestination(source, destination);
-  const postcopyReady = await checkPostcopy(source, destination, options, deps.reporter);
-  const schema = await source.client.readSchema();
-  const destinationSchema = await destination.client.readSchema();
+  const postcopyReady = await checkPostcopy(ends);
+  const [sourceSchema, destinationSchema] = await Promise.all([
+    source.client.readSchema(),
+    destination.client.readSchema(),
+  ]);
   const recorder =
     options.tracePath === null
       ? nullRecorder()
       : createTrace(options.tracePath, traceHeader(options, versionText(source.version), clock.wallMs()));
-
-  const custody = openCustody(source, destination, options, deps, recorder);
-  let notRestored: string[] = [];
-  let outcome: Outcome;
   try {
-    const prepared = await prepare(source, destination, custody, options, postcopyReady, destinationSchema);
-    outcome = await runMigration(
-      source,
-      destination,
-      custody,
-      prepared,
-      schema,
-      options,
-      deps,
-      clock,
-      recorder,
-    );
+    const custody = Custody.open([source, destination], { insecure: options.insecure, ...deps });
+    let notRestored: string[] = [];
+    let outcome: Outcome;
+    try {
+      outcome = await migrateHeld({
+        ...ends,
+        custody,
+        postcopyReady,
+        sourceSchema,
+        destinationSchema,
+        recorder,
+      });
+    } finally {
+      notRestored = await custody.close();
+      for (const text of notRestored) deps.reporter.note(`not restored: ${text}`);
+    }
+    return { ...outcome, notRestored };
   } finally {
-    notRestored = await custody.close();
-    for (const text of notRestored) deps.reporter.note(`not restored: ${text}`);
     if (recorder.failure !== null) deps.reporter.note(`the trace is incomplete: ${recorder.failure}`);
     recorder.close();
-  }
-  return { ...outcome, notRestored };
-}
-
-function openCustody(
-  source: Endpoint,
-  destination: Endpoint,
-  options: MigrateOptions,
-  deps: MigrateDeps,
-  recorder: Recorder,
-): Custody {
-  try {
-    return Custody.open([source, destination], {
-      insecure: options.insecure,
-      program: deps.program,
-      ...(deps.directory === undefined ? {} : { directory: deps.directory }),
-    });
-  } catch (error) {
-    recorder.close();
-    throw error;
   }
 }
 
 /** Whether post-copy can be used, said where it was wished for and cannot. @throws RefusedError where it is required */
-async function checkPostcopy(
-  source: Endpoint,
-  destination: Endpoint,
-  options: MigrateOptions,
-  reporter: Reporter,
-): Promise<boolean> {
+async function checkPostcopy({ source, destination, options, deps }: Ends): Promise<boolean> {
   const { postcopy } = options.objective;
   if (postcopy === 'forbidden') return false;
   const [here, there] = await Promise.all([
@@ -158,25 +147,13 @@ async function checkPostcopy(
   if (postcopy === 'required') {
     throw new RefusedError(`post-copy is required, but ${why}`, { remedy: 'leave --require-postcopy out' });
   }
-  reporter.note(`pre-copy only: post-copy cannot be used, ${why}`);
+  deps.reporter.note(`pre-copy only: post-copy cannot be used, ${why}`);
   return false;
 }
 
-interface Prepared {
-  readonly settings: Settings;
-  readonly context: PolicyContext;
-  readonly initial: PolicyStep<unknown>;
-}
-
 /** Sets both ends up, destination first: it is the one that may refuse (userfaultfd). */
-async function prepare(
-  source: Endpoint,
-  destination: Endpoint,
-  custody: Custody,
-  options: MigrateOptions,
-  postcopyReady: boolean,
-  destinationSchema: QmpSchema,
-): Promise<Prepared> {
+async function prepare(held: Held): Promise<{ settings: Settings; context: PolicyContext }> {
+  const { source, destination, custody, options, postcopyReady } = held;
   const [settings, there] = await Promise.all([
     Settings.read(source.client, 'source', custody.journal),
     Settings.read(destination.client, 'destination', custody.journal),
@@ -196,7 +173,7 @@ async function prepare(
     if (options.bandwidthBytesPerSec !== null) {
       await settings.set({ maxBandwidthBytesPerSec: options.bandwidthBytesPerSec });
     }
-    const exitOnError = destinationSchema.commandHasArgument('migrate-incoming', 'exit-on-error')
+    const exitOnError = held.destinationSchema.commandHasArgument('migrate-incoming', 'exit-on-error')
       ? { 'exit-on-error': false }
       : {};
     await destination.client.execute(
@@ -218,7 +195,7 @@ async function prepare(
     parameters: settings.parameters,
     sendQueueBytes: readSendQueueBytes(),
   };
-  return { settings, context, initial: options.policy.init(context) };
+  return { settings, context };
 }
 
 async function setTls(source: Settings, destination: Settings, options: MigrateOptions): Promise<void> {
@@ -230,110 +207,69 @@ async function setTls(source: Settings, destination: Settings, options: MigrateO
   );
 }
 
-async function runMigration(
-  source: Endpoint,
-  destination: Endpoint,
-  custody: Custody,
-  prepared: Prepared,
-  schema: QmpSchema,
-  options: MigrateOptions,
-  deps: MigrateDeps,
-  clock: Clock,
-  recorder: Recorder,
-): Promise<Outcome> {
-  const { settings, context, initial } = prepared;
-  const mailbox = new Mailbox<WatchMessage>(clock);
-  const log: EventLog = { stop: null, resume: null, completed: null };
-  const watching = new AbortController();
-  let startMs = clock.nowMs();
-  for (const { end, client } of [source, destination]) {
-    watchEnd(end, client, log, mailbox, recorder, () => startMs, watching.signal);
-  }
-  const interrupt = (): void => mailbox.push({ kind: 'interrupt' });
-  deps.signal?.addEventListener('abort', interrupt);
-  try {
-    if (options.mode === 'enforce') {
-      for (const action of initial.actions) {
-        if (action.kind === 'set-parameters') await settings.set(action.change);
-        deps.reporter.decision(action, true);
-      }
-    }
-    startMs = clock.nowMs();
-    for (const action of initial.actions) recorder.action(0, action, options.mode === 'enforce');
-    const roundTripMs = await measureRoundTrip(source.client, destination.client, clock);
-    startMs = clock.nowMs();
-    await source.client.execute('migrate', { uri: options.uri }, { timeoutMs: QUERY_TIMEOUT_MS });
-    const loop = new ControlLoop({
-      source: source.client,
-      destination: destination.client,
-      settings,
-      mailbox,
-      clock,
-      recorder,
+async function migrateHeld(held: Held): Promise<Outcome> {
+  const { source, destination, options, deps, clock, custody, recorder } = held;
+  const { settings, context } = await prepare(held);
+  const roundTripMs = await measureRoundTrip(source, destination, clock);
+  return await supervise(
+    {
+      ...{ source, destination, settings, context, options, recorder, clock },
       reporter: deps.reporter,
-      options,
-      context,
-      initial,
-      startMs,
-      canSample: canSampleDirtyPages(schema),
-      hasResumed: () => log.resume !== null,
+      signal: deps.signal,
+      canSample: canSampleDirtyPages(held.sourceSchema),
       undoParameters: async () => {
         await custody.undo();
       },
       onInterrupt: 'cancel',
-    });
-    const result = await loop.run();
-    const conclusion = await conclude({
-      source: source.client,
-      sourceAddress: source.address,
-      destination: destination.client,
-      destinationAddress: destination.address,
-      usedPostcopy: result.usedPostcopy,
-      destinationRan: () => log.resume !== null,
-      because: await reasonOfEnding(result, destination.client),
-      clock,
-      timeoutMs: CONCLUDE_TIMEOUT_MS,
-    });
-    if (conclusion.kind === 'postcopy-paused') {
-      await armForRecovery(destination.client, options.uri, clock, deps.reporter);
-    }
-    const completed = conclusion.kind === 'completed';
-    const final = await readFinal(source.client, clock);
-    const outcome: Outcome = {
-      ...conclusion,
-      command: recoveryCommand(conclusion.kind, options),
-      interrupted: result.interrupted && !completed,
-      tmtMs: completed ? (log.completed?.receivedMs ?? clock.nowMs()) - startMs : null,
-      qemuTotalMs: completed ? (final?.totalMs ?? null) : null,
-      qemuDowntimeMs: completed ? (final?.downtimeMs ?? null) : null,
-      stopToResume: completed
-        ? stopToResume(log, shareClock(source.address, destination.address), roundTripMs)
-        : null,
-      transferredBytes: completed ? (final?.transferredBytes ?? null) : null,
-      rounds: completed ? (final?.round ?? result.last?.round ?? null) : null,
-      usedPostcopy: result.usedPostcopy,
-      forecastDowntimeMs: result.forecastDowntimeMs,
-      notRestored: [],
-    };
-    recorder.outcome(clock.nowMs() - startMs, outcome);
-    if (completed && options.quitSource && log.resume !== null) await quit(source.client, deps.reporter);
-    return outcome;
-  } finally {
-    watching.abort();
-    deps.signal?.removeEventListener('abort', interrupt);
-  }
+      begin: async () => {
+        await source.client.execute('migrate', { uri: options.uri }, { timeoutMs: QUERY_TIMEOUT_MS });
+      },
+    },
+    (run) => concludeRun(held, run, roundTripMs),
+  );
 }
 
-/** The slower of both ends' round trips: what a receive time can be late by. */
-async function measureRoundTrip(a: QmpClient, b: QmpClient, clock: Clock): Promise<number> {
-  const times = await Promise.all(
-    [a, b].map(async (client) => {
-      const startMs = clock.nowMs();
-      await client.execute('query-status', undefined, { timeoutMs: QUERY_TIMEOUT_MS });
-      return clock.nowMs() - startMs;
-    }),
-  );
-  return Math.max(...times);
+/** How it ended, by both ends' words, with the figures; the last steps of the ending are taken here. */
+async function concludeRun(
+  { source, destination, options, deps, clock, recorder }: Held,
+  { result, log, startMs }: SupervisedRun,
+  roundTripMs: number,
+): Promise<Outcome> {
+  const conclusion = await conclude({
+    source: source.client,
+    sourceAddress: source.address,
+    destination: destination.client,
+    destinationAddress: destination.address,
+    usedPostcopy: result.usedPostcopy,
+    destinationRan: () => log.resume !== null,
+    because: await reasonOfEnding(result, destination.client),
+    clock,
+    timeoutMs: CONCLUDE_TIMEOUT_MS,
+  });
+  if (conclusion.kind === 'postcopy-paused') {
+    await armForRecovery(destination.client, options.uri, clock, deps.reporter);
+  }
+  const completed = conclusion.kind === 'completed';
+  const final = completed ? await readFinal(source.client, clock) : null;
+  const outcome: Outcome = {
+    ...conclusion,
+    command: recoveryCommand(conclusion.kind, options),
+    interrupted: result.interrupted && !completed,
+    tmtMs: completed ? (log.completed?.receivedMs ?? clock.nowMs()) - startMs : null,
+    qemuTotalMs: final?.totalMs ?? null,
+    qemuDowntimeMs: final?.downtimeMs ?? null,
+    stopToResume: completed
+      ? stopToResume(log, shareClock(source.address, destination.address), roundTripMs)
+      : null,
+    transferredBytes: final?.transferredBytes ?? null,
+    rounds: completed ? (final?.round ?? result.last?.round ?? null) : null,
+    usedPostcopy: result.usedPostcopy,
+    forecastDowntimeMs: result.forecastDowntimeMs,
+    notRestored: [],
+  };
+  recorder.outcome(clock.nowMs() - startMs, outcome);
+  if (completed && options.quitSource && log.resume !== null) await quit(source.client, deps.reporter);
+  return outcome;
 }
 
 function recoveryCommand(kind: Outcome['kind'], options: MigrateOptions): string | null {

@@ -2,6 +2,7 @@
 // Checks before anything is changed. Each refusal names the cause and the remedy.
 
 import { RefusedError } from '../common/index.ts';
+import { compareDeviceProperties, readDeviceProperties } from './device-properties.ts';
 import { compareMachines, readMachine } from './machine.ts';
 import { type Endpoint, QUERY_TIMEOUT_MS, type QemuVersion, versionText } from './endpoint.ts';
 
@@ -82,7 +83,12 @@ export async function preflightDestination(source: Endpoint, destination: Endpoi
     });
   }
   const [here, there] = await Promise.all([readMachine(source.client), readMachine(destination.client)]);
-  const difference = compareMachines(here, there);
+  // Properties only of machines with the same devices: their names are paths to devices.
+  const difference =
+    compareMachines(here, there) ??
+    compareDeviceProperties(
+      ...(await Promise.all([readDeviceProperties(source.client), readDeviceProperties(destination.client)])),
+    );
   if (difference !== null) {
     throw new RefusedError(difference, {
       remedy: 'start the destination with the same machine type, memory, CPUs and devices as the source',

@@ -3,17 +3,10 @@ import fc from 'fast-check';
 import t from 'tap';
 import { choosePlan, createAdaptivePolicy, policyByName, stepStall } from '../../src/decide/index.ts';
 import { dirtyBytesWithin, initForecast, predictChoices, stepForecast } from '../../src/forecast/index.ts';
-import type {
-  Action,
-  DirtyCurve,
-  Forecast,
-  Objective,
-  Observation,
-  PolicyContext,
-} from '../../src/model/index.ts';
+import type { Action, DirtyCurve, Forecast, Objective, PolicyContext } from '../../src/model/index.ts';
+import { GIGABIT_BYTES_PER_SEC, MIB, observation } from './support/observation.ts';
 
-const MIB = 1024 * 1024;
-const BANDWIDTH = 117e6;
+const BANDWIDTH = GIGABIT_BYTES_PER_SEC;
 
 const OBJECTIVE: Objective = {
   maxDowntimeMs: 300,
@@ -34,30 +27,6 @@ function context(objective: Partial<Objective> = {}, postcopyReady = true): Poli
       availSwitchoverBandwidthBytesPerSec: 0,
     },
     sendQueueBytes: 4 * MIB,
-  };
-}
-
-function observation(fields: Partial<Observation>): Observation {
-  return {
-    kind: 'round',
-    atMs: 4600,
-    status: 'active',
-    round: 2,
-    roundStartMs: 4600,
-    endedRoundMs: 4500,
-    dirtyAtRoundStartBytes: 64 * MIB,
-    remainingBytes: 64 * MIB,
-    totalBytes: 512 * MIB,
-    transferredBytes: 480 * MIB,
-    zeroBytes: 0,
-    bandwidthBytesPerSec: BANDWIDTH,
-    pageRequests: 0,
-    destinationResumed: false,
-    qemuDowntimeMs: null,
-    qemuTotalMs: null,
-    dirtySamples: [],
-    errorText: null,
-    ...fields,
   };
 }
 

@@ -11,10 +11,10 @@ import {
   withPoint,
   type CurvePoints,
 } from '../../src/forecast/index.ts';
-import type { DirtyCurve, Observation } from '../../src/model/index.ts';
+import type { DirtyCurve } from '../../src/model/index.ts';
+import { GIGABIT_BYTES_PER_SEC, MIB, observation } from './support/observation.ts';
 
-const MIB = 1024 * 1024;
-const GIGABIT_BYTES_PER_MS = 117_000;
+const GIGABIT_BYTES_PER_MS = GIGABIT_BYTES_PER_SEC / 1000;
 
 function pointsOf(curve: DirtyCurve, windowsMs: readonly number[]): CurvePoints {
   let points: CurvePoints = new Map();
@@ -125,30 +125,6 @@ t.test('with the bandwidth that is said to be needed, the plateau meets the limi
   t.end();
 });
 
-function observation(fields: Partial<Observation>): Observation {
-  return {
-    kind: 'round',
-    atMs: 4600,
-    status: 'active',
-    round: 2,
-    roundStartMs: 4598,
-    endedRoundMs: 4500,
-    dirtyAtRoundStartBytes: 64 * MIB,
-    remainingBytes: 64 * MIB,
-    totalBytes: 512 * MIB,
-    transferredBytes: 480 * MIB,
-    zeroBytes: 0,
-    bandwidthBytesPerSec: GIGABIT_BYTES_PER_MS * 1000,
-    pageRequests: 0,
-    destinationResumed: false,
-    qemuDowntimeMs: null,
-    qemuTotalMs: null,
-    dirtySamples: [],
-    errorText: null,
-    ...fields,
-  };
-}
-
 const CONFIG = { switchoverMs: 40 };
 
 t.test('direct samples tell a fast writer from a slow one after the very first round', (t) => {
@@ -166,7 +142,7 @@ t.test('direct samples tell a fast writer from a slow one after the very first r
 });
 
 t.test('a switchover now costs what is dirty now, plus the overhead', (t) => {
-  const { forecast } = stepForecast(initForecast(CONFIG), observation({ atMs: 4598 }));
+  const { forecast } = stepForecast(initForecast(CONFIG), observation({}));
   const now = forecast.precopy[0]!;
   t.equal(now.downtimeMs.expected.toFixed(0), ((64 * MIB) / GIGABIT_BYTES_PER_MS + 40).toFixed(0));
   t.equal(now.bytes.expected, 544 * MIB);

@@ -4,7 +4,7 @@
 
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { GdbStubError } from '../image/errors.ts';
+import { GdbStubError } from '../errors.ts';
 import { connectUnix } from './unix-socket.ts';
 
 /** QEMU's packets hold 4096 characters, two for each byte. */

@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { GuestControlError } from '../image/errors.ts';
+import { GuestControlError } from '../errors.ts';
 import { formatLine, LineReader } from './checked-line.ts';
 import type { WritePattern } from './pattern.ts';
 import { formatPattern } from './pattern.ts';

@@ -2,7 +2,7 @@
 // What a test guest is: its size and what it does, and the kernel command line that tells it so.
 
 import { isIPv4 } from 'node:net';
-import { GuestSpecError } from '../image/errors.ts';
+import { GuestSpecError } from '../errors.ts';
 import type { WritePattern } from './pattern.ts';
 import { formatPattern } from './pattern.ts';
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads a write pattern from its text, such as "steady:set=64M,rate=200M" in an experiment file or on a command line.
 
-import { GuestSpecError } from '../image/errors.ts';
+import { GuestSpecError } from '../errors.ts';
 import type { BurstPattern, SegmentPattern, WritePattern } from './pattern.ts';
 import { formatPattern } from './pattern.ts';
 

@@ -2,7 +2,7 @@
 // What the guest's writer does to its memory, as data, and the text that the guest reads (native/guest/pattern-parse.c).
 // Rates count whole pages dirtied per second, also where a visit rewrites only eight bytes of a page.
 
-import { GuestSpecError } from '../image/errors.ts';
+import { GuestSpecError } from '../errors.ts';
 
 interface Window {
   /** The memory that is written, in whole pages of 4 KiB. */

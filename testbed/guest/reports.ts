@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the guest answers, as typed values. Field names are those of native/guest/control.c.
 
-import { GuestControlError } from '../image/errors.ts';
+import { GuestControlError } from '../errors.ts';
 
 export interface GuestStatus {
   readonly ready: boolean;

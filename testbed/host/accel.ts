@@ -6,8 +6,8 @@ import { access, constants, mkdir, readFile, rename, writeFile } from 'node:fs/p
 import { release } from 'node:os';
 import { join } from 'node:path';
 import { messageOf } from '../../src/index.ts';
-import type { Argv, LongLived } from './proc.ts';
-import { run, startLongLived } from './proc.ts';
+import type { Argv, LongLived } from '../process.ts';
+import { run, startLongLived } from '../process.ts';
 import { readBootId } from './process-identity.ts';
 
 const KVM_DEVICE = '/dev/kvm';

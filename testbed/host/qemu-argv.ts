@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { UsageError } from '../../src/index.ts';
 import { ENDPOINTS, GUEST_TAP } from '../net/plan.ts';
-import type { Argv } from './proc.ts';
+import type { Argv } from '../process.ts';
 
 export interface GuestOptions {
   readonly memoryMib: number;

@@ -8,7 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { RefusedError } from '../../src/index.ts';
 import { namespacesOf } from '../net/plan.ts';
 import { NAMESPACE_DIRECTORY } from '../net/topology.ts';
-import { run } from './proc.ts';
+import { run } from '../process.ts';
 import type { ProcessIdentity } from './process-identity.ts';
 import {
   isRunning,

@@ -7,7 +7,10 @@ import { existsSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join, relative } from 'node:path';
-import { ImageError } from './errors.ts';
+import { ImageError } from '../errors.ts';
+
+/** Longest time for one step: a download, a compilation. */
+export const BUILD_TIMEOUT_MS = 300_000;
 
 export interface BuildOptions {
   /** Where built things are kept; `defaultCacheDir()` when absent. */

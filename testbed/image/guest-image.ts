@@ -4,10 +4,10 @@
 import { chmod, copyFile, cp, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BuildOptions } from './build-cache.ts';
-import { defaultCacheDir, ensureCached, hashOfInputs, nativeDir } from './build-cache.ts';
-import { ImageError } from './errors.ts';
+import { BUILD_TIMEOUT_MS, defaultCacheDir, ensureCached, hashOfInputs, nativeDir } from './build-cache.ts';
+import { ImageError } from '../errors.ts';
 import { ensureGuestKernel } from './guest-kernel.ts';
-import { runProgram } from './run-program.ts';
+import { run } from '../process.ts';
 
 /** What the guest's init script calls; the rest of it are the shell's own commands. */
 const APPLETS = ['sh', 'cat', 'insmod', 'ip', 'mount'];
@@ -26,7 +26,9 @@ function noBusybox(cause: unknown): never {
 async function stageTree(root: string, guestSources: string, modulesDir: string): Promise<void> {
   for (const dir of ['bin', 'programs', 'proc', 'sys', 'dev'])
     await mkdir(join(root, dir), { recursive: true });
-  await runProgram('make', ['-s', '-C', guestSources, `OUT=${join(root, 'programs')}`]);
+  await run(['make', '-s', '-C', guestSources, `OUT=${join(root, 'programs')}`], {
+    timeoutMs: BUILD_TIMEOUT_MS,
+  });
   await copyFile(BUSYBOX, join(root, 'bin', 'busybox'));
   for (const applet of APPLETS) await symlink('busybox', join(root, 'bin', applet));
   await cp(modulesDir, join(root, 'modules'), { recursive: true });
@@ -36,7 +38,7 @@ async function stageTree(root: string, guestSources: string, modulesDir: string)
 
 async function packInitramfs(root: string, target: string): Promise<void> {
   const names = await readdir(root, { recursive: true });
-  await runProgram('cpio', ['--quiet', '--reproducible', '-o', '-H', 'newc', '-R', '0:0', '-F', target], {
+  await run(['cpio', '--quiet', '--reproducible', '-o', '-H', 'newc', '-R', '0:0', '-F', target], {
     cwd: root,
     input: names
       .sort()
@@ -47,7 +49,7 @@ async function packInitramfs(root: string, target: string): Promise<void> {
 
 /**
  * The guest's kernel and initramfs, built when the cache has none from these sources, this kernel package, this busybox
- * and this compiler. On rejection the cache holds nothing half-made. @throws ImageError, ProgramError
+ * and this compiler. On rejection the cache holds nothing half-made. @throws ImageError, ProcessError
  */
 export async function ensureGuestImage(options: BuildOptions = {}): Promise<GuestImage> {
   const cacheDir = options.cacheDir ?? defaultCacheDir();
@@ -57,7 +59,7 @@ export async function ensureGuestImage(options: BuildOptions = {}): Promise<Gues
   const versions = [
     kernel.kernelVersion,
     kernel.kernelPath,
-    await runProgram('gcc', ['--version']),
+    (await run(['gcc', '--version'])).stdout,
     await hashOfInputs([await readFile(BUSYBOX, 'latin1').catch(noBusybox)]),
     ...APPLETS,
   ];

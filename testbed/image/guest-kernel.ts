@@ -4,9 +4,9 @@
 
 import { copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { ensureCached, hashOfInputs } from './build-cache.ts';
-import { ImageError } from './errors.ts';
-import { runProgram } from './run-program.ts';
+import { BUILD_TIMEOUT_MS, ensureCached, hashOfInputs } from './build-cache.ts';
+import { ImageError } from '../errors.ts';
+import { run } from '../process.ts';
 
 const META_PACKAGE = 'linux-image-cloud-amd64';
 const WANTED_MODULES = ['virtio_pci', 'virtio_net', 'virtio_blk'];
@@ -23,11 +23,12 @@ export interface GuestKernel {
   readonly kernelVersion: string;
 }
 
-/** The package that Debian's meta package stands for, and its version. @throws ImageError, ProgramError */
+/** The package that Debian's meta package stands for, and its version. @throws ImageError, ProcessError */
 export async function findKernelPackage(): Promise<KernelPackage> {
-  const depends = await runProgram('apt-cache', ['depends', META_PACKAGE]);
+  const depends = (await run(['apt-cache', 'depends', META_PACKAGE])).stdout;
   const name = /Depends:\s+(linux-image-\S+-cloud-amd64)/.exec(depends)?.[1];
-  const shown = name === undefined ? '' : await runProgram('apt-cache', ['show', '--no-all-versions', name]);
+  const shown =
+    name === undefined ? '' : (await run(['apt-cache', 'show', '--no-all-versions', name])).stdout;
   const version = /^Version:\s*(\S+)/m.exec(shown)?.[1];
   if (name === undefined || version === undefined) {
     throw new ImageError(`apt knows no kernel behind the package ${META_PACKAGE}`, {
@@ -84,17 +85,18 @@ async function unpackKernel(dir: string, kernel: KernelPackage): Promise<void> {
   const tree = join(dir, 'tree');
   await mkdir(downloadDir);
   // apt's own unprivileged user cannot write here; what it downloads is checked against the signed index all the same.
-  await runProgram(
-    'apt-get',
-    ['-o', 'APT::Sandbox::User=root', '-q', 'download', `${kernel.name}=${kernel.version}`],
-    { cwd: downloadDir },
+  await run(
+    ['apt-get', '-o', 'APT::Sandbox::User=root', '-q', 'download', `${kernel.name}=${kernel.version}`],
+    { cwd: downloadDir, timeoutMs: BUILD_TIMEOUT_MS },
   ).catch((error: unknown) => {
     throw new ImageError(`cannot download ${kernel.name} ${kernel.version}`, {
       cause: error,
       remedy: 'apt-get update, then again (the archive keeps the newest kernel only)',
     });
   });
-  await runProgram('dpkg-deb', ['-x', await onlyEntry(downloadDir, /\.deb$/), tree]);
+  await run(['dpkg-deb', '-x', await onlyEntry(downloadDir, /\.deb$/), tree], {
+    timeoutMs: BUILD_TIMEOUT_MS,
+  });
   // Debian 13 has /usr/lib/modules, Debian 12 has /lib/modules.
   const modulesBase = await readdir(join(tree, 'lib', 'modules')).then(
     () => tree,
@@ -102,7 +104,7 @@ async function unpackKernel(dir: string, kernel: KernelPackage): Promise<void> {
   );
   const modulesTree = await onlyEntry(join(modulesBase, 'lib', 'modules'), /./);
   const release = basename(modulesTree);
-  await runProgram('depmod', ['-b', modulesBase, release]);
+  await run(['depmod', '-b', modulesBase, release]);
   const order = moduleLoadOrder(
     WANTED_MODULES,
     await readFile(join(modulesTree, 'modules.dep'), 'utf8'),

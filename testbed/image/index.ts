@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 export type { BuildOptions } from './build-cache.ts';
 export { defaultCacheDir } from './build-cache.ts';
-export * from './errors.ts';
+export * from '../errors.ts';
 export type { GuestImage } from './guest-image.ts';
 export { ensureGuestImage } from './guest-image.ts';
 export type { NativeTools } from './native-tools.ts';

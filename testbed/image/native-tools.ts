@@ -3,8 +3,8 @@
 
 import { join } from 'node:path';
 import type { BuildOptions } from './build-cache.ts';
-import { defaultCacheDir, ensureCached, hashOfInputs, nativeDir } from './build-cache.ts';
-import { runProgram } from './run-program.ts';
+import { BUILD_TIMEOUT_MS, defaultCacheDir, ensureCached, hashOfInputs, nativeDir } from './build-cache.ts';
+import { run } from '../process.ts';
 
 export interface NativeTools {
   readonly proberPath: string;
@@ -12,14 +12,14 @@ export interface NativeTools {
   readonly warmMemoryPath: string;
 }
 
-/** Paths of the programs, compiled when the cache has none from these sources and this compiler. @throws ProgramError */
+/** Paths of the programs, compiled when the cache has none from these sources and this compiler. @throws ProcessError */
 export async function ensureNativeTools(options: BuildOptions = {}): Promise<NativeTools> {
   const cacheDir = options.cacheDir ?? defaultCacheDir();
   const sources = join(nativeDir(), 'host');
-  const key = await hashOfInputs([await runProgram('gcc', ['--version'])], [sources]);
+  const key = await hashOfInputs([(await run(['gcc', '--version'])).stdout], [sources]);
   const dir = await ensureCached(cacheDir, 'native-tools', key, async (workDir) => {
     options.onProgress?.('compiling the measuring programs');
-    await runProgram('make', ['-s', '-C', sources, `OUT=${workDir}`]);
+    await run(['make', '-s', '-C', sources, `OUT=${workDir}`], { timeoutMs: BUILD_TIMEOUT_MS });
   });
   return {
     proberPath: join(dir, 'prober'),

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // How many pages of a running guest hold anything but zeros: the bytes that no migration can avoid sending.
 
-import { MeasureError } from '../image/errors.ts';
-import { runProgram } from '../image/run-program.ts';
+import { MeasureError } from '../errors.ts';
+import { run } from '../process.ts';
 
 export interface NonzeroPages {
   readonly pagesTotal: number;
@@ -35,10 +35,10 @@ export function parseNonzeroPages(stdout: string): NonzeroPages {
   };
 }
 
-/** Counts at this moment, while the guest runs on; 0.2 s for 512 MiB. @throws ProgramError, MeasureError */
+/** Counts at this moment, while the guest runs on; 0.2 s for 512 MiB. @throws ProcessError, MeasureError */
 export async function countNonzeroPages(options: NonzeroPagesOptions): Promise<NonzeroPages> {
   const sizeBytes = options.memoryMib * 1024 * 1024;
   return parseNonzeroPages(
-    await runProgram(options.nonzeroPagesPath, [String(options.qemuPid), String(sizeBytes)]),
+    (await run([options.nonzeroPagesPath, String(options.qemuPid), String(sizeBytes)])).stdout,
   );
 }

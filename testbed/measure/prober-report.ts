@@ -2,7 +2,7 @@
 // What the prober says at its end, as typed values. Field names are those of native/host/prober-report.c.
 // Monotonic times are CLOCK_MONOTONIC, the clock of process.hrtime.
 
-import { MeasureError } from '../image/errors.ts';
+import { MeasureError } from '../errors.ts';
 
 export interface Silence {
   /** The time between two successive answers less the median reply time. */

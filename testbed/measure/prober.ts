@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs the prober in the client's network namespace.
 
-import type { ChildProcessByStdio } from 'node:child_process';
-import { spawn } from 'node:child_process';
-import type { Readable } from 'node:stream';
+import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { MeasureError } from '../image/errors.ts';
-import { cannotStart, programEnvironment } from '../image/run-program.ts';
+import { MeasureError } from '../errors.ts';
+import { type Argv, type LongLived, startLongLived } from '../process.ts';
 import type { ProberReport } from './prober-report.ts';
 import { parseProberReport } from './prober-report.ts';
 
@@ -36,7 +34,7 @@ const START_TIMEOUT_MS = 5000;
 const STOP_TIMEOUT_MS = 15_000;
 
 /** The program and its arguments. */
-export function proberCommand(options: ProberOptions): readonly string[] {
+export function proberCommand(options: ProberOptions): Argv {
   const numbers: readonly (readonly [string, number | string | undefined])[] = [
     ['-t', options.guestIp],
     ['-i', options.intervalUs],
@@ -45,41 +43,34 @@ export function proberCommand(options: ProberOptions): readonly string[] {
     ['-n', options.maxSec],
     ['-o', options.probesPath],
   ];
-  return [
-    ...(options.netns === undefined ? [] : ['ip', 'netns', 'exec', options.netns]),
-    options.proberPath,
-    ...numbers.flatMap(([name, value]) => (value === undefined ? [] : [name, String(value)])),
-  ];
+  const args = numbers.flatMap(([name, value]) => (value === undefined ? [] : [name, String(value)]));
+  return options.netns === undefined
+    ? [options.proberPath, ...args]
+    : ['ip', 'netns', 'exec', options.netns, options.proberPath, ...args];
 }
 
 class ProberProcess implements RunningProber {
   readonly pid: number;
-  readonly #child: ChildProcessByStdio<null, Readable, Readable>;
-  readonly #closed: Promise<void>;
+  readonly #process: LongLived;
+  readonly #closed: Promise<unknown>;
   #stdout = '';
   #stderr = '';
-  #failure: Error | undefined;
 
-  constructor(program: string, args: readonly string[]) {
-    this.#child = spawn(program, args, { env: programEnvironment(), stdio: ['ignore', 'pipe', 'pipe'] });
-    this.pid = this.#child.pid ?? 0;
-    this.#child.stdout.setEncoding('utf8').on('data', (piece: string) => (this.#stdout += piece));
-    this.#child.stderr.setEncoding('utf8').on('data', (piece: string) => (this.#stderr += piece));
-    this.#closed = new Promise((resolve) => {
-      this.#child.on('error', (error) => {
-        this.#failure = cannotStart(program, error);
-        resolve();
-      });
-      this.#child.on('close', () => resolve());
-    });
+  constructor(process: LongLived) {
+    this.#process = process;
+    this.pid = process.pid;
+    const { child } = process;
+    child.stdout?.setEncoding('utf8').on('data', (piece: string) => (this.#stdout += piece));
+    child.stderr?.setEncoding('utf8').on('data', (piece: string) => (this.#stderr += piece));
+    this.#closed = once(child, 'close');
   }
 
   #hasEnded(): boolean {
-    return this.#failure !== undefined || this.#child.exitCode !== null || this.#child.signalCode !== null;
+    return this.#process.child.exitCode !== null || this.#process.child.signalCode !== null;
   }
 
-  #failed(what: string): Error {
-    return this.#failure ?? new MeasureError(`the prober ${what}: ${this.#stderr.trim().slice(-500)}`);
+  #failed(what: string): MeasureError {
+    return new MeasureError(`the prober ${what}: ${this.#stderr.trim().slice(-500)}`);
   }
 
   async started(): Promise<void> {
@@ -90,7 +81,7 @@ class ProberProcess implements RunningProber {
         throw this.#failed('ended at once');
       }
       if (performance.now() > deadlineMs) {
-        this.#child.kill('SIGKILL');
+        this.#process.kill('SIGKILL');
         throw this.#failed(`did not start within ${START_TIMEOUT_MS} ms`);
       }
       await sleep(5);
@@ -98,22 +89,23 @@ class ProberProcess implements RunningProber {
   }
 
   async stop(): Promise<ProberReport> {
-    this.#child.kill('SIGTERM');
-    const timer = setTimeout(() => this.#child.kill('SIGKILL'), STOP_TIMEOUT_MS);
+    this.#process.kill('SIGTERM');
+    const timer = setTimeout(() => this.#process.kill('SIGKILL'), STOP_TIMEOUT_MS);
     await this.#closed;
     clearTimeout(timer);
-    if (this.#child.exitCode !== 0) throw this.#failed('failed');
+    if (this.#process.child.exitCode !== 0) throw this.#failed('failed');
     return parseProberReport(this.#stdout);
   }
 }
 
 /**
  * Starts the prober and returns once it sends. Start it when the guest is ready: a thousand probes a second take a third of an
- * emulated CPU and make booting two to three times slower. @throws MeasureError, ProgramError
+ * emulated CPU and make booting two to three times slower. @throws MeasureError, ProcessError
  */
 export async function startProber(options: ProberOptions): Promise<RunningProber> {
-  const [program = '', ...args] = proberCommand(options);
-  const prober = new ProberProcess(program, args);
+  const prober = new ProberProcess(
+    await startLongLived(proberCommand(options), { stdio: ['ignore', 'pipe', 'pipe'] }),
+  );
   await prober.started();
   return prober;
 }

@@ -2,7 +2,7 @@
 // Reads the file of all probes that the prober writes on request.
 
 import { readFile } from 'node:fs/promises';
-import { MeasureError } from '../image/errors.ts';
+import { MeasureError } from '../errors.ts';
 
 export interface Probe {
   readonly sentMonotonicMs: number;

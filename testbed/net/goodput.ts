@@ -4,7 +4,7 @@
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { SlackwaterError } from '../../src/index.ts';
-import { startLongLived } from '../host/proc.ts';
+import { startLongLived } from '../process.ts';
 import type { CommandContext } from './iproute.ts';
 import { inNamespace, runIn } from './iproute.ts';
 import type { HostName } from './plan.ts';

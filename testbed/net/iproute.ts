@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs `ip` and `tc` inside a namespace, many commands per process: one start costs more than fifty commands.
 
-import { run } from '../host/proc.ts';
-import type { Argv } from '../host/proc.ts';
+import { run } from '../process.ts';
+import type { Argv } from '../process.ts';
 
 /** How a testbed's short commands are run: with its label, and ending when its creation is aborted. */
 export interface CommandContext {

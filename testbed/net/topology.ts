@@ -7,7 +7,7 @@
 //      `-- tap0         i-src     `-- p-dst ===== NAME-dst (as src)
 
 import { existsSync } from 'node:fs';
-import { run } from '../host/proc.ts';
+import { run } from '../process.ts';
 import { inletFilterLines, shaperLines } from './shaper.ts';
 import type { CommandContext } from './iproute.ts';
 import { ipBatch, tcBatch, writeSysctls } from './iproute.ts';

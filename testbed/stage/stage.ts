@@ -33,7 +33,7 @@ export interface DestinationOptions {
   readonly machine?: string;
   readonly memoryMib?: number;
   readonly withDisk?: boolean;
-  /** QEMU's -global: a property that no QMP command of the preflight shows. */
+  /** QEMU's -global: another value of a device's property than at the source. */
   readonly global?: string;
 }
 

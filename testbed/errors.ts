@@ -1,16 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Errors of the test bed's building, running and measuring. A message says wanted and got; the remedy what to do.
 
-import { EXIT, SlackwaterError } from '../../src/index.ts';
+import { EXIT, SlackwaterError } from '../src/index.ts';
 
 /** Base of the errors below; `code` is stable. */
 export abstract class TestbedError extends SlackwaterError {}
-
-/** A program is missing, failed or took too long. */
-export class ProgramError extends TestbedError {
-  readonly code = 'ERR_TESTBED_PROGRAM';
-  override readonly exitCode = EXIT.refused;
-}
 
 /** The guest image or a native tool cannot be built. */
 export class ImageError extends TestbedError {

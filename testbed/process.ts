@@ -5,7 +5,7 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess, StdioOptions } from 'node:child_process';
 import { once } from 'node:events';
-import { SlackwaterError, toError } from '../../src/index.ts';
+import { EXIT, type ExitCode, SlackwaterError, toError } from '../src/index.ts';
 
 export type Argv = readonly [program: string, ...args: string[]];
 
@@ -14,9 +14,23 @@ const STDERR_TAIL_CHARS = 2000;
 // ip, tc and depmod live in sbin, which a user's PATH may lack.
 const PATH = `${process.env['PATH'] ?? '/usr/bin:/bin'}:/usr/local/sbin:/usr/sbin:/sbin`;
 
+/** Debian packages of the programs that are started here. */
+const PACKAGE_OF: Readonly<Record<string, string>> = {
+  'apt-cache': 'apt',
+  'apt-get': 'apt',
+  cpio: 'cpio',
+  depmod: 'kmod',
+  'dpkg-deb': 'dpkg',
+  gcc: 'gcc libc6-dev',
+  ip: 'iproute2',
+  make: 'make',
+  tc: 'iproute2',
+};
+
 /** A program could not be started, failed, took too long or said too much. */
 export class ProcessError extends SlackwaterError {
   readonly code = 'ERR_PROCESS';
+  override readonly exitCode: ExitCode;
   readonly argv: Argv;
   readonly processExitCode: number | null;
   readonly signal: NodeJS.Signals | null;
@@ -30,14 +44,16 @@ export class ProcessError extends SlackwaterError {
       signal?: NodeJS.Signals | null;
       stderr?: string;
       cause?: unknown;
-      remedy?: string;
+      /** Debian packages that would have helped: nothing was changed. */
+      missingPackages?: string;
     },
   ) {
     const stderrTail = (got.stderr ?? '').trim().slice(-STDERR_TAIL_CHARS);
     super(`${argv.join(' ')}: ${what}${stderrTail === '' ? '' : `: ${stderrTail}`}`, {
       cause: got.cause,
-      ...(got.remedy === undefined ? {} : { remedy: got.remedy }),
+      ...(got.missingPackages === undefined ? {} : { remedy: `apt-get install ${got.missingPackages}` }),
     });
+    this.exitCode = got.missingPackages === undefined ? EXIT.bug : EXIT.refused;
     this.argv = argv;
     this.processExitCode = got.exitCode ?? null;
     this.signal = got.signal ?? null;
@@ -53,6 +69,7 @@ export interface RunOptions {
   readonly signal?: AbortSignal | undefined;
   /** Added to this process's environment. */
   readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
   readonly maxOutputBytes?: number;
   /** Return a result for other exit codes than 0 too, instead of throwing. */
   readonly allowFailure?: boolean;
@@ -75,7 +92,7 @@ export async function run(argv: Argv, options: RunOptions = {}): Promise<RunResu
   const child = spawnChild(
     argv,
     [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
-    options.env,
+    options,
     false,
   );
   let killedBecause: string | undefined;
@@ -144,7 +161,7 @@ export async function startLongLived(
   argv: Argv,
   options: { readonly stdio?: StdioOptions; readonly env?: Readonly<Record<string, string>> } = {},
 ): Promise<LongLived> {
-  const child = spawnChild(argv, options.stdio ?? 'ignore', options.env, true);
+  const child = spawnChild(argv, options.stdio ?? 'ignore', options, true);
   const exited = new Promise<ProcessExit>((resolve) => {
     child.once('exit', (exitCode, signal) => {
       resolve({ exitCode, signal });
@@ -163,17 +180,23 @@ export async function startLongLived(
 function spawnChild(
   argv: Argv,
   stdio: StdioOptions,
-  env: Readonly<Record<string, string>> | undefined,
+  { env, cwd }: Pick<RunOptions, 'env' | 'cwd'>,
   detached: boolean,
 ): ChildProcess {
   const [program, ...args] = argv;
-  return spawn(program, args, { stdio, detached, env: { ...process.env, PATH, ...env } });
+  return spawn(program, args, {
+    stdio,
+    detached,
+    // Output is read by programs: in one language.
+    env: { ...process.env, PATH, LC_ALL: 'C', ...env },
+    ...(cwd === undefined ? {} : { cwd }),
+  });
 }
 
 function startError(argv: Argv, error: unknown): ProcessError {
   const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
   return new ProcessError(argv, missing ? `${argv[0]} is not installed` : toError(error).message, {
     cause: error,
-    ...(missing ? { remedy: 'see what is missing: slackwater doctor' } : {}),
+    ...(missing ? { missingPackages: PACKAGE_OF[argv[0]] ?? argv[0] } : {}),
   });
 }

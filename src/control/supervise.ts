@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// One migration under control: listens to both ends, takes the user's interrupt, runs the loop, and keeps listening until
+// the caller has concluded how it ended. What `migrate` and `attach` have in common.
+
+import type { Settings } from '../act/index.ts';
+import type { Clock } from '../common/index.ts';
+import type { PolicyContext } from '../model/index.ts';
+import type { Recorder } from '../record/index.ts';
+import type { Endpoint } from './endpoint.ts';
+import { ControlLoop, type LoopDeps, type LoopResult } from './loop.ts';
+import { Mailbox } from './mailbox.ts';
+import type { ControlOptions, Reporter } from './types.ts';
+import { type EventLog, watchEnd, type WatchMessage } from './watch.ts';
+
+export interface Supervision extends Pick<LoopDeps, 'canSample' | 'undoParameters' | 'onInterrupt'> {
+  readonly source: Endpoint;
+  /** Null when nobody named its monitor. */
+  readonly destination: Endpoint | null;
+  readonly settings: Settings;
+  readonly context: PolicyContext;
+  readonly options: ControlOptions;
+  readonly reporter: Reporter;
+  readonly recorder: Recorder;
+  readonly clock: Clock;
+  readonly signal: AbortSignal | undefined;
+  /** Starts the migration, where that is ours to do: after the policy's first actions. */
+  readonly begin: () => Promise<void>;
+}
+
+/** A run whose loop is over; its event log still grows. */
+export interface SupervisedRun {
+  readonly result: LoopResult;
+  readonly log: EventLog;
+  /** Zero of the run's times, on the clock. */
+  readonly startMs: number;
+}
+
+export async function supervise<T>(
+  supervision: Supervision,
+  conclude: (run: SupervisedRun) => Promise<T>,
+): Promise<T> {
+  const { source, destination, clock, recorder, signal } = supervision;
+  const mailbox = new Mailbox<WatchMessage>(clock);
+  const log: EventLog = { stop: null, resume: null, completed: null };
+  const loop = new ControlLoop({
+    ...supervision,
+    source: source.client,
+    destination: destination?.client ?? null,
+    mailbox,
+    initial: supervision.options.policy.init(supervision.context),
+    hasResumed: () => (destination === null ? null : log.resume !== null),
+  });
+  const watching = new AbortController();
+  for (const endpoint of destination === null ? [source] : [source, destination]) {
+    watchEnd(endpoint.end, endpoint.client, log, mailbox, recorder, () => loop.startMs, watching.signal);
+  }
+  const interrupt = (): void => mailbox.push({ kind: 'interrupt' });
+  signal?.addEventListener('abort', interrupt);
+  if (signal?.aborted === true) interrupt();
+  try {
+    const result = await loop.run(supervision.begin);
+    return await conclude({ result, log, startMs: loop.startMs });
+  } finally {
+    watching.abort();
+    signal?.removeEventListener('abort', interrupt);
+  }
+}
