@@ -2,4 +2,4 @@
 // The adaptive policy with this entry into post-copy, for the ablation.
 import { createAdaptivePolicy } from 'slackwater';
 
-export default createAdaptivePolicy('quiet', { drain: false, quietStart: true });
+export default createAdaptivePolicy('quiet', { drainOverMs: Infinity, quietStart: true });

@@ -220,7 +220,7 @@ export class ControlLoop {
 
     const stall = stepStall(this.#stall, observation, this.#deps.options.postcopyStallMs);
     this.#stall = stall.state;
-    if (stall.action !== null) await this.#carryOut(stall.action);
+    if (stall.action !== null) await this.#want(stall.action);
     reporter.progress({ observation, forecast, intention: this.#intention });
     return observation;
   }
@@ -249,10 +249,12 @@ export class ControlLoop {
   async #take(step: PolicyStep<unknown>): Promise<void> {
     this.#policyState = step.state;
     this.#wakeAtMs = step.wakeAtMs;
-    for (const action of step.actions) {
-      if (action.kind === 'continue' || this.#mode === 'enforce') await this.#carryOut(action);
-      else this.#propose(action);
-    }
+    for (const action of step.actions) await this.#want(action);
+  }
+
+  async #want(action: Action): Promise<void> {
+    if (action.kind === 'continue' || this.#mode === 'enforce') await this.#carryOut(action);
+    else this.#propose(action);
   }
 
   /** Says what would be done; in advise mode it is done once the operator confirms it. */

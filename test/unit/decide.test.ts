@@ -98,10 +98,19 @@ t.test('a guest that never converges goes post-copy right after the first round'
     'quiet start',
   );
   t.equal(releases(run.actions).length, 0);
-  const { policy } = run;
-  const due = policy.step(run.state, { kind: 'tick', nowMs: run.atMs + 1000 });
-  t.equal(due.actions[0]?.kind, 'start-postcopy', 'after the drain');
-  t.match(due.actions[0]?.reason.text, /pre-copy would not come below .* \(limit 300 ms\)/);
+  const last = run.actions.at(-1);
+  t.equal(last?.kind, 'start-postcopy');
+  t.match(last?.reason.text, /pre-copy would not come below .* \(limit 300 ms\)/);
+  t.end();
+});
+
+t.test('a send queue that is long in time is drained before the switch', (t) => {
+  const run = precopy(FAST, { ...context(), sendQueueBytes: 32 * MIB });
+  t.notOk(run.actions.some(({ kind }) => kind === 'start-postcopy'));
+  const early = run.policy.step(run.state, { kind: 'tick', nowMs: run.atMs + 200 });
+  t.same(early.actions, []);
+  const due = run.policy.step(early.state, { kind: 'tick', nowMs: run.atMs + 300 });
+  t.equal(due.actions[0]?.kind, 'start-postcopy');
   t.end();
 });
 
@@ -290,12 +299,33 @@ t.test(
     t.equal(action, null);
     ({ state, action } = stepStall(state, at(9900, 100, 2), 5000));
     t.equal(action?.kind, 'pause-postcopy');
-    const waiting = { ...at(30_000, 100, 2), destinationResumed: false };
-    t.equal(stepStall(state, waiting, 5000).action, null, 'nor a destination that has yet to resume');
+    t.equal(stepStall(state, at(9950, 100, 2), 5000).action, null, 'once');
     t.equal(stepStall(state, observation({ atMs: 20_000 }), 5000).state, null, 'pre-copy is not watched');
     t.end();
   },
 );
+
+t.test('a stall before the guest has resumed is waited out and said once, then paused as any other', (t) => {
+  const at = (atMs: number, destinationResumed: boolean) =>
+    observation({
+      status: 'postcopy-active',
+      kind: 'sample',
+      atMs,
+      transferredBytes: 100,
+      destinationResumed,
+    });
+  let { state, action } = stepStall(null, at(0, false), 5000);
+  ({ state, action } = stepStall(state, at(5000, false), 5000));
+  t.equal(action?.kind, 'continue');
+  t.match(action?.reason.text, /waiting for the link/);
+  ({ state, action } = stepStall(state, at(60_000, false), 5000));
+  t.equal(action, null);
+  ({ state, action } = stepStall(state, at(60_100, true), 5000));
+  t.equal(action, null, 'the link is back');
+  ({ state, action } = stepStall(state, at(65_100, true), 5000));
+  t.equal(action?.kind, 'pause-postcopy');
+  t.end();
+});
 
 t.test('the baselines do what their names say', (t) => {
   const qemu = policyByName('qemu-default')!;

@@ -18,6 +18,7 @@ export interface MigrateDocument {
   readonly tmt_qemu_ms: number | null;
   readonly downtime_qemu_ms: number | null;
   readonly downtime_stop_to_resume_ms: number | null;
+  readonly downtime_stop_to_resume_uncertainty_ms: number | null;
   readonly downtime_forecast_ms: number | null;
   readonly transferred_bytes: number | null;
   readonly rounds: number | null;
@@ -50,10 +51,15 @@ export function slackwaterProgram(): string {
   return program;
 }
 
-/** Starts `slackwater ARGS`. `onLine` gets what it says to people (stderr), line by line. */
-export function startController(args: readonly string[], onLine?: (line: string) => void): RunningController {
+/** Starts `slackwater ARGS`. `onLine` gets what it says to people (stderr), line by line; `env` is added to ours. */
+export function startController(
+  args: readonly string[],
+  onLine?: (line: string) => void,
+  env: Readonly<Record<string, string>> = {},
+): RunningController {
   const child = spawn(process.execPath, [slackwaterProgram(), ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...env },
   });
   let stdout = '';
   let stderr = '';

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What live tests share: a stage with a booted guest, both ends' settings, and the check that every test ends with.
 
+import { setTimeout as delay } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import type { Test } from 'tap';
 import { connectQmp } from '../../../src/qmp/index.ts';
 import type { WritePattern } from '../../../testbed/guest/index.ts';
@@ -60,6 +62,15 @@ export async function readSettings(qemu: Qemu): Promise<QemuSettings> {
     parameters,
     capabilities: Object.fromEntries(capabilities.map((each) => [each.capability, each.state])),
   };
+}
+
+/** The settings once they are as wanted, or as they are after 10 s: a guardian may still be at work. */
+export async function settingsBecome(qemu: Qemu, wanted: QemuSettings): Promise<QemuSettings> {
+  for (let attempt = 0; ; attempt++) {
+    const now = await readSettings(qemu);
+    if (attempt >= 100 || isDeepStrictEqual(now, wanted)) return now;
+    await delay(100);
+  }
 }
 
 /** The migration's state at a QEMU, over the testbed's own monitor. */
