@@ -28,6 +28,10 @@ export function progressLine({ observation, forecast, intention }: Progress): st
   return parts.join(' | ');
 }
 
+function questionOf(action: Action): string {
+  return action.kind === 'set-parameters' ? `set ${JSON.stringify(action.change)}?` : `${action.kind}?`;
+}
+
 export interface Display extends Reporter {
   /** Leaves the terminal clean. */
   end(): void;
@@ -39,6 +43,10 @@ export function createDisplay(stream: NodeJS.WriteStream, quiet: boolean): Displ
   let shown = false;
   let lastMs = -Infinity;
   let lastRound = -1;
+  // One question at a time, and nothing drawn over it.
+  let asking = false;
+  let lastQuestion: Promise<unknown> = Promise.resolve();
+  const over = new AbortController();
   const clear = (): void => {
     if (shown) stream.write('\r\u001b[K');
     shown = false;
@@ -47,9 +55,25 @@ export function createDisplay(stream: NodeJS.WriteStream, quiet: boolean): Displ
     clear();
     stream.write(`${text}\n`);
   };
+  const ask = async (action: Action): Promise<boolean> => {
+    if (over.signal.aborted) return false;
+    clear();
+    asking = true;
+    const prompt = createInterface({ input: process.stdin, output: stream });
+    try {
+      const answer = await prompt.question(`${questionOf(action)} [y/N] `, { signal: over.signal });
+      return answer.trim().toLowerCase() === 'y';
+    } catch {
+      // The migration is over, or the operator closed the input: not confirmed.
+      return false;
+    } finally {
+      prompt.close();
+      asking = false;
+    }
+  };
   return {
     progress: (progress) => {
-      if (quiet) return;
+      if (quiet || asking) return;
       const { atMs, round } = progress.observation;
       // The line only ever moves forward: an observation that was overtaken is not shown.
       if (atMs < lastMs) return;
@@ -71,16 +95,15 @@ export function createDisplay(stream: NodeJS.WriteStream, quiet: boolean): Displ
       line(`${carriedOut ? '' : 'would: '}${action.reason.text}`);
     },
     note: (text) => line(`slackwater: ${text}`),
-    confirm: async (action: Action) => {
-      if (!process.stdin.isTTY) return false;
-      const prompt = createInterface({ input: process.stdin, output: stream });
-      try {
-        const answer = await prompt.question(`${action.kind}? [y/N] `);
-        return answer.trim().toLowerCase() === 'y';
-      } finally {
-        prompt.close();
-      }
+    confirm: (action) => {
+      if (!process.stdin.isTTY) return Promise.resolve(false);
+      const answer = lastQuestion.then(() => ask(action));
+      lastQuestion = answer;
+      return answer;
     },
-    end: clear,
+    end: () => {
+      over.abort();
+      clear();
+    },
   };
 }

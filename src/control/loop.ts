@@ -7,7 +7,7 @@ import type { Settings } from '../act/index.ts';
 import { type Clock, formatMs, messageOf } from '../common/index.ts';
 import { stepStall, type StallState } from '../decide/index.ts';
 import { type ForecastState, initForecast, stepForecast } from '../forecast/index.ts';
-import type { Action, Forecast, Observation, PolicyContext, PolicyStep } from '../model/index.ts';
+import type { Observation, PolicyContext, PolicyStep } from '../model/index.ts';
 import {
   foldPass,
   foldReading,
@@ -21,8 +21,9 @@ import {
 import type { QmpClient } from '../qmp/index.ts';
 import type { Recorder } from '../record/index.ts';
 import { QUERY_TIMEOUT_MS } from './endpoint.ts';
+import { Executor } from './executor.ts';
 import type { Mailbox } from './mailbox.ts';
-import type { ControlOptions, Mode, Reporter } from './types.ts';
+import type { ControlOptions, Reporter } from './types.ts';
 import type { WatchMessage } from './watch.ts';
 
 /**
@@ -72,19 +73,15 @@ const ENDED = new Set(['completed', 'failed', 'cancelled', 'postcopy-paused']);
 
 export class ControlLoop {
   readonly #deps: LoopDeps;
+  readonly #executor: Executor;
   #observing: ObserveState;
   #forecasting: ForecastState;
   #policyState: unknown;
   #wakeAtMs: number | null;
   #stall: StallState | null = null;
-  #mode: Mode;
   #last: Observation | null = null;
-  #lastForecast: Forecast | null = null;
-  #intention = '';
   #interrupted = false;
   #letGo = false;
-  #endedBecause: string | null = null;
-  #forecastDowntimeMs: number | null = null;
   #usedPostcopy = false;
   #samples: { windowMs: number; dirtyBytes: number }[] = [];
   #sampling: AbortController | null = null;
@@ -96,10 +93,20 @@ export class ControlLoop {
     this.#observing = initObserve(0);
     this.#forecasting = initForecast({ switchoverMs: SWITCHOVER_MS });
     this.#policyState = deps.initial.state;
-    this.#wakeAtMs = null;
+    this.#wakeAtMs = deps.initial.wakeAtMs;
     this.#startMs = deps.clock.nowMs();
-    this.#mode = deps.options.mode;
     this.#foreignCheckAtMs = FOREIGN_CHECK_MS;
+    this.#executor = new Executor({
+      ...deps,
+      mode: deps.options.mode,
+      operatorParameters: deps.context.parameters,
+      nowMs: () => this.#nowMs(),
+      onConfirmed: (action) => deps.mailbox.push({ kind: 'confirmed', action }),
+      onStandBack: () => {
+        deps.mailbox.push({ kind: 'changed' });
+        void deps.undoParameters().catch(() => undefined);
+      },
+    });
   }
 
   #nowMs(): number {
@@ -114,7 +121,7 @@ export class ControlLoop {
   /** Carries out the policy's first actions, has the migration begun, and stays until it is over. */
   async run(begin: () => Promise<void>): Promise<LoopResult> {
     const { mailbox, options, clock } = this.#deps;
-    await this.#takeInitial();
+    await this.#executor.prepare(this.#deps.initial.actions);
     this.#startMs = clock.nowMs();
     await begin();
     let sampleAtMs = 0;
@@ -143,7 +150,10 @@ export class ControlLoop {
         if (ENDED.has(status) || (status === 'none' && hasSeenMigration)) break;
         if (options.giveUpMs !== null && this.#nowMs() >= options.giveUpMs)
           await this.#giveUp(options.giveUpMs);
-        if (this.#nowMs() >= this.#foreignCheckAtMs) await this.#checkForeignChanges();
+        if (this.#nowMs() >= this.#foreignCheckAtMs) {
+          this.#foreignCheckAtMs = this.#nowMs() + FOREIGN_CHECK_MS;
+          await this.#executor.checkForeignChanges();
+        }
         sampleAtMs = this.#nowMs() + (status === 'postcopy-active' ? POSTCOPY_SAMPLE_MS : SAMPLE_MS);
       }
     } finally {
@@ -153,8 +163,8 @@ export class ControlLoop {
       last: this.#last,
       interrupted: this.#interrupted,
       letGo: this.#letGo,
-      endedBecause: this.#endedBecause,
-      forecastDowntimeMs: this.#forecastDowntimeMs,
+      endedBecause: this.#interrupted ? 'interrupted by the user' : this.#executor.endedBecause,
+      forecastDowntimeMs: this.#executor.forecastDowntimeMs,
       usedPostcopy: this.#usedPostcopy,
     };
   }
@@ -169,7 +179,7 @@ export class ControlLoop {
       case 'destination-gone':
         return true;
       case 'confirmed':
-        void this.#carryOut(message.action);
+        void this.#executor.carryOut(message.action);
         return false;
       case 'interrupt':
         void this.#interrupt();
@@ -206,7 +216,6 @@ export class ControlLoop {
 
     const { state, forecast } = stepForecast(this.#forecasting, observation);
     this.#forecasting = state;
-    this.#lastForecast = forecast;
     recorder.observation(observation);
     recorder.forecast(forecast);
 
@@ -220,8 +229,8 @@ export class ControlLoop {
 
     const stall = stepStall(this.#stall, observation, this.#deps.options.postcopyStallMs);
     this.#stall = stall.state;
-    if (stall.action !== null) await this.#want(stall.action);
-    reporter.progress({ observation, forecast, intention: this.#intention });
+    if (stall.action !== null) await this.#executor.want(stall.action);
+    reporter.progress({ observation, forecast, intention: this.#executor.intention });
     return observation;
   }
 
@@ -231,98 +240,10 @@ export class ControlLoop {
     );
   }
 
-  /** What the policy wants before anything moves. A setting that fails here is an error: nothing has begun. */
-  async #takeInitial(): Promise<void> {
-    const { initial, recorder, reporter } = this.#deps;
-    this.#wakeAtMs = initial.wakeAtMs;
-    for (const action of initial.actions) {
-      if (this.#mode !== 'enforce') {
-        this.#propose(action);
-        continue;
-      }
-      recorder.action(this.#nowMs(), action, true);
-      await this.#perform(action);
-      reporter.decision(action, true);
-    }
-  }
-
   async #take(step: PolicyStep<unknown>): Promise<void> {
     this.#policyState = step.state;
     this.#wakeAtMs = step.wakeAtMs;
-    for (const action of step.actions) await this.#want(action);
-  }
-
-  async #want(action: Action): Promise<void> {
-    if (action.kind === 'continue' || this.#mode === 'enforce') await this.#carryOut(action);
-    else this.#propose(action);
-  }
-
-  /** Says what would be done; in advise mode it is done once the operator confirms it. */
-  #propose(action: Action): void {
-    const { reporter, mailbox, recorder } = this.#deps;
-    recorder.action(this.#nowMs(), action, false);
-    reporter.decision(action, false);
-    if (this.#mode !== 'advise') return;
-    void reporter.confirm(action).then((wanted) => {
-      if (wanted) mailbox.push({ kind: 'confirmed', action });
-    });
-  }
-
-  async #carryOut(action: Action): Promise<void> {
-    const { source, recorder, reporter } = this.#deps;
-    recorder.action(this.#nowMs(), action, true);
-    this.#intention = action.reason.text;
-    const forecastDowntimeMs = action.reason.numbers['forecastDowntimeMs'];
-    if (forecastDowntimeMs !== undefined && action.kind !== 'continue') {
-      this.#forecastDowntimeMs =
-        action.kind === 'start-postcopy'
-          ? (this.#lastForecast?.downtimeOverheadMs ?? null)
-          : forecastDowntimeMs;
-    }
-    try {
-      await this.#perform(action);
-    } catch (error) {
-      if (source.state !== 'running') return;
-      this.#standBack(
-        `${action.kind} failed: ${messageOf(error)}; from here on this migration is only watched`,
-      );
-    }
-    reporter.decision(action, true);
-  }
-
-  async #perform(action: Action): Promise<void> {
-    const { source, destination, settings } = this.#deps;
-    const options = { timeoutMs: QUERY_TIMEOUT_MS };
-    switch (action.kind) {
-      case 'continue':
-        break;
-      case 'set-parameters':
-        await settings.set(action.change);
-        break;
-      case 'start-postcopy':
-        await source.execute('migrate-start-postcopy', undefined, options);
-        break;
-      case 'pause-postcopy':
-        this.#endedBecause = action.reason.text;
-        await Promise.allSettled([
-          source.executeOob('migrate-pause', undefined, options),
-          destination?.executeOob('migrate-pause', undefined, options),
-        ]);
-        break;
-      case 'cancel':
-        this.#endedBecause = action.reason.text;
-        await source.execute('migrate_cancel', undefined, options);
-        break;
-    }
-  }
-
-  /** Gives up steering: undoing is the caller's, as at every end. */
-  #standBack(text: string): void {
-    this.#mode = 'observe';
-    this.#deps.recorder.note(this.#nowMs(), text);
-    this.#deps.reporter.note(text);
-    this.#deps.mailbox.push({ kind: 'changed' });
-    void this.#deps.undoParameters().catch(() => undefined);
+    for (const action of step.actions) await this.#executor.want(action);
   }
 
   async #interrupt(): Promise<void> {
@@ -333,7 +254,6 @@ export class ControlLoop {
       return;
     }
     this.#interrupted = true;
-    this.#endedBecause = 'interrupted by the user';
     try {
       await source.execute('migrate_cancel', undefined, { timeoutMs: QUERY_TIMEOUT_MS });
     } catch (error) {
@@ -342,31 +262,14 @@ export class ControlLoop {
   }
 
   async #giveUp(giveUpMs: number): Promise<void> {
-    if (this.#usedPostcopy || this.#endedBecause !== null) return;
-    await this.#carryOut({
+    if (this.#usedPostcopy || this.#executor.endedBecause !== null) return;
+    await this.#executor.carryOut({
       kind: 'cancel',
       reason: {
         text: `given up after ${formatMs(giveUpMs)}: pre-copy had not finished`,
         numbers: { giveUpMs },
       },
     });
-  }
-
-  async #checkForeignChanges(): Promise<void> {
-    this.#foreignCheckAtMs = this.#nowMs() + FOREIGN_CHECK_MS;
-    if (this.#mode !== 'enforce') return;
-    try {
-      const changes = await this.#deps.settings.foreignChanges();
-      if (changes.length === 0) return;
-      const list = changes
-        .map(({ name, ours, found }) => `${name} is ${String(found)} instead of ${String(ours)}`)
-        .join(', ');
-      this.#standBack(
-        `somebody else changed settings (${list}); control ends, this migration is only watched`,
-      );
-    } catch {
-      // A slow monitor is no foreign hand; the next check comes.
-    }
   }
 
   /** Direct samples of the dirtying curve are taken during the first round only: later rounds are samples themselves. */

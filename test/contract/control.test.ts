@@ -265,3 +265,22 @@ t.test('in observe mode nothing that a policy wants is carried out', async (t) =
   t.ok(wanted.includes('set-parameters'), 'it says what it would do');
   t.notOk(pair.source.changes.includes('migrate-set-parameters'));
 });
+
+t.test('in advise mode only what is confirmed happens, but giving back needs no leave', async (t) => {
+  const pair = await pairFor(t, { hotBytes: 39e6 });
+  const asked: string[] = [];
+  const { outcome } = run(
+    t,
+    pair,
+    { mode: 'advise' },
+    {
+      confirm: (action) => {
+        asked.push(action.kind === 'set-parameters' ? JSON.stringify(action.change) : action.kind);
+        return Promise.resolve(true);
+      },
+    },
+  );
+  t.equal((await outcome).kind, 'completed');
+  t.same(asked, ['{"downtimeLimitMs":1}', '{"maxPostcopyBandwidthBytesPerSec":1000000}', 'start-postcopy']);
+  t.equal(pair.source.parameters['max-postcopy-bandwidth'], 0);
+});

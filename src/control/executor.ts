@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+// Carries actions out as the mode allows: enforce acts, advise asks, observe only tells. Falls back to observe when an
+// action fails or somebody else changes what is ours.
+
+import type { Settings } from '../act/index.ts';
+import { messageOf } from '../common/index.ts';
+import type { Action, ParameterValues } from '../model/index.ts';
+import type { QmpClient } from '../qmp/index.ts';
+import type { Recorder } from '../record/index.ts';
+import { QUERY_TIMEOUT_MS } from './endpoint.ts';
+import type { Mode, Reporter } from './types.ts';
+
+export interface ExecutorDeps {
+  readonly source: QmpClient;
+  readonly destination: QmpClient | null;
+  readonly settings: Settings;
+  readonly recorder: Recorder;
+  readonly reporter: Reporter;
+  /** The parameters as the operator left them. */
+  readonly operatorParameters: ParameterValues;
+  readonly mode: Mode;
+  /** Of the run. */
+  readonly nowMs: () => number;
+  /** The operator wants a proposed action; it comes back by `carryOut`, in its turn. */
+  readonly onConfirmed: (action: Action) => void;
+  /** Steering has ended: our parameters are to be put back at once, where they are still ours. */
+  readonly onStandBack: () => void;
+}
+
+export class Executor {
+  readonly #deps: ExecutorDeps;
+  #mode: Mode;
+  #intention = '';
+  #endedBecause: string | null = null;
+  #forecastDowntimeMs: number | null = null;
+
+  constructor(deps: ExecutorDeps) {
+    this.#deps = deps;
+    this.#mode = deps.mode;
+  }
+
+  /** The newest decision's words. */
+  get intention(): string {
+    return this.#intention;
+  }
+
+  /** Why the migration was cancelled or paused, when we did it. */
+  get endedBecause(): string | null {
+    return this.#endedBecause;
+  }
+
+  /** The forecast that the newest decision to switch was made with. */
+  get forecastDowntimeMs(): number | null {
+    return this.#forecastDowntimeMs;
+  }
+
+  /** What the policy wants before anything moves. A setting that fails here is an error: nothing has begun. */
+  async prepare(actions: readonly Action[]): Promise<void> {
+    for (const action of actions) {
+      if (this.#mode !== 'enforce') {
+        this.#propose(action);
+        continue;
+      }
+      this.#deps.recorder.action(this.#deps.nowMs(), action, true);
+      await this.#perform(action);
+      this.#deps.reporter.decision(action, true);
+    }
+  }
+
+  /** Carries an action out, or proposes it, as the mode says. */
+  async want(action: Action): Promise<void> {
+    const isFree = action.kind === 'continue' || this.#mode === 'enforce';
+    if (isFree || (this.#mode === 'advise' && this.#givesBack(action))) await this.carryOut(action);
+    else this.#propose(action);
+  }
+
+  async carryOut(action: Action): Promise<void> {
+    const { source, recorder, reporter, nowMs } = this.#deps;
+    recorder.action(nowMs(), action, true);
+    this.#intention = action.reason.text;
+    const forecastDowntimeMs = action.reason.numbers['forecastDowntimeMs'];
+    if (forecastDowntimeMs !== undefined && action.kind !== 'continue') {
+      this.#forecastDowntimeMs = forecastDowntimeMs;
+    }
+    try {
+      await this.#perform(action);
+    } catch (error) {
+      if (source.state !== 'running') return;
+      this.#standBack(
+        `${action.kind} failed: ${messageOf(error)}; from here on this migration is only watched`,
+      );
+    }
+    reporter.decision(action, true);
+  }
+
+  /** Stands back where somebody else has changed a setting of ours. */
+  async checkForeignChanges(): Promise<void> {
+    if (this.#mode === 'observe') return;
+    try {
+      const changes = await this.#deps.settings.foreignChanges();
+      if (changes.length === 0) return;
+      const list = changes
+        .map(({ name, ours, found }) => `${name} is ${String(found)} instead of ${String(ours)}`)
+        .join(', ');
+      this.#standBack(
+        `somebody else changed settings (${list}); control ends, this migration is only watched`,
+      );
+    } catch {
+      // A slow monitor is no foreign hand; the next check comes.
+    }
+  }
+
+  /** Putting the operator's own values back needs no leave: unanswered, the migration would stay held or throttled. */
+  #givesBack(action: Action): boolean {
+    if (action.kind !== 'set-parameters') return false;
+    const own = this.#deps.operatorParameters;
+    return Object.entries(action.change).every(([name, value]) => own[name as keyof typeof own] === value);
+  }
+
+  /** Says what would be done; in advise mode it is done once the operator confirms it. */
+  #propose(action: Action): void {
+    const { reporter, recorder, nowMs, onConfirmed } = this.#deps;
+    recorder.action(nowMs(), action, false);
+    reporter.decision(action, false);
+    if (this.#mode !== 'advise') return;
+    void reporter.confirm(action).then((wanted) => {
+      if (wanted) onConfirmed(action);
+    });
+  }
+
+  async #perform(action: Action): Promise<void> {
+    const { source, destination, settings } = this.#deps;
+    const options = { timeoutMs: QUERY_TIMEOUT_MS };
+    switch (action.kind) {
+      case 'continue':
+        break;
+      case 'set-parameters':
+        await settings.set(action.change);
+        break;
+      case 'start-postcopy':
+        await source.execute('migrate-start-postcopy', undefined, options);
+        break;
+      case 'pause-postcopy':
+        this.#endedBecause = action.reason.text;
+        await Promise.allSettled([
+          source.executeOob('migrate-pause', undefined, options),
+          destination?.executeOob('migrate-pause', undefined, options),
+        ]);
+        break;
+      case 'cancel':
+        this.#endedBecause = action.reason.text;
+        await source.execute('migrate_cancel', undefined, options);
+        break;
+    }
+  }
+
+  #standBack(text: string): void {
+    const { recorder, reporter, nowMs, onStandBack } = this.#deps;
+    this.#mode = 'observe';
+    recorder.note(nowMs(), text);
+    reporter.note(text);
+    onStandBack();
+  }
+}
