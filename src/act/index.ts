@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 export { type Guardian, startGuardian } from './guardian.ts';
+export { forgetPause, hasPausedGuest, pauseGuest } from './guest-pause.ts';
 export {
   abandonedJournals,
   type End,

@@ -14,15 +14,15 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { messageOf, SlackwaterError } from '../common/index.ts';
 
 export type End = 'source' | 'destination';
 export type SettingValue = number | string | boolean;
 
-/** One change: `name` is QEMU's own. */
+/** One change: `name` is QEMU's own. `guest`: the guest's run state. */
 export interface JournalEntry {
-  readonly type: 'parameter' | 'capability';
+  readonly type: 'parameter' | 'capability' | 'guest';
   readonly end: End;
   readonly name: string;
   readonly before: SettingValue;
@@ -107,7 +107,6 @@ export class Journal {
   static create(directory: string, instances: readonly QemuInstance[], insecure: boolean): Journal {
     const key = instances[0];
     if (key === undefined) throw new JournalError('a journal needs the QEMU that it speaks of');
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
     const path = join(directory, `${key.uuid}-${key.vcpuThreadId}-${key.startTicks ?? 0}.journal`);
     Journal.#lock(path);
     // A journal that nobody holds was left by a crash and not yet restored: its entries know the true "before".
@@ -143,7 +142,13 @@ export class Journal {
         writeFileSync(lockPath, mine, { flag: 'wx', mode: 0o600 });
         return;
       } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') {
+        const { code } = error as NodeJS.ErrnoException;
+        if (code === 'ENOENT' && attempt === 0) {
+          // The last one to leave removes the directory, at any moment.
+          mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+          continue;
+        }
+        if (code !== 'EEXIST') {
           throw new JournalError(`cannot write the undo journal's lock ${lockPath}: ${messageOf(error)}`, {
             cause: error,
             remedy: 'set SLACKWATER_RUNTIME_DIR to a directory that you may write to',

@@ -13,6 +13,11 @@ export const PARAMETER_NAMES: Readonly<Record<keyof ParameterChange, string>> = 
   maxPostcopyBandwidthBytesPerSec: 'max-postcopy-bandwidth',
   downtimeLimitMs: 'downtime-limit',
   availSwitchoverBandwidthBytesPerSec: 'avail-switchover-bandwidth',
+  throttleTriggerPercent: 'throttle-trigger-threshold',
+  throttleInitialPercent: 'cpu-throttle-initial',
+  throttleIncrementPercent: 'cpu-throttle-increment',
+  throttleMaxPercent: 'max-cpu-throttle',
+  xbzrleCacheBytes: 'xbzrle-cache-size',
 };
 
 export type RawParameters = Readonly<Record<string, SettingValue>>;
@@ -55,14 +60,9 @@ function numberOrNull(value: SettingValue | undefined): number | null {
 
 /** The model's view of raw parameters. */
 export function toParameterValues(raw: RawParameters): ParameterValues {
-  return {
-    maxBandwidthBytesPerSec: numberOrNull(raw[PARAMETER_NAMES.maxBandwidthBytesPerSec]),
-    maxPostcopyBandwidthBytesPerSec: numberOrNull(raw[PARAMETER_NAMES.maxPostcopyBandwidthBytesPerSec]),
-    downtimeLimitMs: numberOrNull(raw[PARAMETER_NAMES.downtimeLimitMs]),
-    availSwitchoverBandwidthBytesPerSec: numberOrNull(
-      raw[PARAMETER_NAMES.availSwitchoverBandwidthBytesPerSec],
-    ),
-  };
+  return Object.fromEntries(
+    Object.entries(PARAMETER_NAMES).map(([key, name]) => [key, numberOrNull(raw[name])]),
+  ) as unknown as ParameterValues;
 }
 
 /** A change by QEMU's names, whole numbers as QEMU wants them. */

@@ -5,6 +5,7 @@
 import { messageOf } from '../common/index.ts';
 import type { QmpClient } from '../qmp/index.ts';
 import type { End, Journal, JournalEntry, SettingValue } from './journal.ts';
+import { resumeGuest } from './guest-pause.ts';
 import { readCapabilities, readParameters } from './settings.ts';
 
 export interface UndoReport {
@@ -12,7 +13,7 @@ export interface UndoReport {
   readonly restored: readonly string[];
   /** In words: changed by somebody else, or refused by QEMU. */
   readonly leftAlone: readonly string[];
-  /** Capabilities that QEMU will not take back while the migration runs. */
+  /** Capabilities that QEMU will not take back while the migration runs; a paused guest that is being handed over. */
   readonly pending: readonly string[];
 }
 
@@ -69,6 +70,11 @@ export async function undoEnd(client: QmpClient, end: End, journal: Journal): Pr
       (entry) => entry.end === end && entry.type === setting.type && entry.name === setting.name,
     );
 
+  if (end === 'source') {
+    const guest = await resumeGuest(client, journal, UNDO_TIMEOUT_MS);
+    if (guest === 'resumed') restored.push('the guest runs again (source)');
+    if (guest === 'pending') pending.push('the paused guest');
+  }
   const parameters = await readParameters(client, UNDO_TIMEOUT_MS);
   for (const setting of todo.filter(({ type }) => type === 'parameter')) {
     const present = parameters[setting.name] ?? '';

@@ -18,6 +18,7 @@ import {
 } from './endpoint.ts';
 import { readFinal } from './last-words.ts';
 import { type MigrateDeps, readSendQueueBytes } from './migrate.ts';
+import { readMemoryBytes } from './machine.ts';
 import { losesTcgWrites } from './preflight.ts';
 import { restoreAbandoned } from './restore.ts';
 import { supervise, type Supervision } from './supervise.ts';
@@ -137,6 +138,7 @@ async function controlOne(attached: Attached, settings: Settings): Promise<Outco
   await settings.rebase();
   const context: PolicyContext = {
     objective: options.objective,
+    memoryBytes: await readMemoryBytes(source.client),
     postcopyReady: settings.capability('postcopy-ram') && options.objective.postcopy !== 'forbidden',
     preemptReady: settings.capability('postcopy-preempt'),
     parameters: settings.parameters,
@@ -153,6 +155,7 @@ async function controlOne(attached: Attached, settings: Settings): Promise<Outco
   const supervision: Supervision = {
     ...{ source, destination, settings, context, options, recorder, clock, canSample },
     reporter: deps.reporter,
+    journal: custody.journal,
     signal: deps.signal,
     undoParameters: async () => {
       await custody.undo();

@@ -160,6 +160,8 @@ export interface ConcludeInput {
   readonly destinationAddress: QmpAddress;
   readonly usedPostcopy: boolean;
   readonly destinationRan: () => boolean;
+  /** We stopped the source's guest: QEMU will not resume it by itself. */
+  readonly guestPaused: boolean;
   readonly because: string;
   readonly clock: Clock;
   readonly timeoutMs: number;
@@ -187,7 +189,8 @@ export async function conclude(input: ConcludeInput): Promise<Conclusion> {
     try {
       if (verdict === 'resume-destination') await input.destination?.execute('cont', undefined, options);
       // QEMU resumes a failed source by itself; give it the time to.
-      if (verdict === 'resume-source' && overdue) await input.source.execute('cont', undefined, options);
+      if (verdict === 'resume-source' && (overdue || input.guestPaused))
+        await input.source.execute('cont', undefined, options);
     } catch {
       // The next question shows what came of it.
     }

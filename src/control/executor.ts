@@ -2,7 +2,7 @@
 // Carries actions out as the mode allows: enforce acts, advise asks, observe only tells. Falls back to observe when an
 // action fails or somebody else changes what is ours.
 
-import type { Settings } from '../act/index.ts';
+import { type Journal, pauseGuest, type Settings } from '../act/index.ts';
 import { messageOf } from '../common/index.ts';
 import type { Action, ParameterValues } from '../model/index.ts';
 import type { QmpClient } from '../qmp/index.ts';
@@ -14,6 +14,7 @@ export interface ExecutorDeps {
   readonly source: QmpClient;
   readonly destination: QmpClient | null;
   readonly settings: Settings;
+  readonly journal: Journal;
   readonly recorder: Recorder;
   readonly reporter: Reporter;
   /** The parameters as the operator left them. */
@@ -129,7 +130,7 @@ export class Executor {
   }
 
   async #perform(action: Action): Promise<void> {
-    const { source, destination, settings } = this.#deps;
+    const { source, destination, settings, journal } = this.#deps;
     const options = { timeoutMs: QUERY_TIMEOUT_MS };
     switch (action.kind) {
       case 'continue':
@@ -139,6 +140,9 @@ export class Executor {
         break;
       case 'start-postcopy':
         await source.execute('migrate-start-postcopy', undefined, options);
+        break;
+      case 'pause-guest':
+        await pauseGuest(source, journal);
         break;
       case 'pause-postcopy':
         this.#endedBecause = action.reason.text;

@@ -3,7 +3,7 @@
 // migration is under way until its status says that it is over, or until the source cannot be asked any more.
 // Concluding how it ended is not its business.
 
-import type { Settings } from '../act/index.ts';
+import type { Journal, Settings } from '../act/index.ts';
 import { type Clock, formatMs, messageOf } from '../common/index.ts';
 import { stepStall, type StallState } from '../decide/index.ts';
 import { type ForecastState, initForecast, stepForecast } from '../forecast/index.ts';
@@ -37,6 +37,7 @@ export interface LoopDeps {
   readonly source: QmpClient;
   readonly destination: QmpClient | null;
   readonly settings: Settings;
+  readonly journal: Journal;
   readonly mailbox: Mailbox<WatchMessage>;
   readonly clock: Clock;
   readonly recorder: Recorder;

@@ -35,10 +35,17 @@ async function typesBelow(client: QmpClient, path: string, depth: number): Promi
   return [...children.map(({ type }) => type), ...below.flat()];
 }
 
+export async function readMemoryBytes(client: QmpClient): Promise<number> {
+  const memory = await client.execute('query-memory-size-summary', undefined, {
+    timeoutMs: QUERY_TIMEOUT_MS,
+  });
+  return memory['base-memory'] + (memory['plugged-memory'] ?? 0);
+}
+
 export async function readMachine(client: QmpClient): Promise<Machine> {
   const options = { timeoutMs: QUERY_TIMEOUT_MS };
-  const [memory, type, vcpus, pci, ...trees] = await Promise.all([
-    client.execute('query-memory-size-summary', undefined, options),
+  const [ramBytes, type, vcpus, pci, ...trees] = await Promise.all([
+    readMemoryBytes(client),
     client.execute('qom-get', { path: '/machine', property: 'type' }, options),
     client.execute('query-cpus-fast', undefined, options),
     client.execute('query-pci', undefined, options),
@@ -51,7 +58,7 @@ export async function readMachine(client: QmpClient): Promise<Machine> {
     ),
   );
   return {
-    ramBytes: memory['base-memory'] + (memory['plugged-memory'] ?? 0),
+    ramBytes,
     type: typeof type === 'string' ? type : JSON.stringify(type),
     vcpus: vcpus.length,
     devices: [...functions, ...trees.flat()].sort(),

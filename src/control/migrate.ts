@@ -3,9 +3,9 @@
 // everything put back. The guest runs in exactly one place when this returns.
 
 import { readFileSync } from 'node:fs';
-import { type RawParameters, readCapabilities, Settings } from '../act/index.ts';
+import { forgetPause, hasPausedGuest, type RawParameters, readCapabilities, Settings } from '../act/index.ts';
 import { type Clock, RefusedError, systemClock } from '../common/index.ts';
-import type { Outcome, PolicyContext } from '../model/index.ts';
+import type { Outcome, PolicyCapability, PolicyContext } from '../model/index.ts';
 import { canSampleDirtyPages } from '../observe/index.ts';
 import { QmpCommandError, type QmpSchema } from '../qmp/index.ts';
 import { createTrace, nullRecorder, type Recorder } from '../record/index.ts';
@@ -21,6 +21,7 @@ import {
   versionText,
 } from './endpoint.ts';
 import { armForRecovery, quit, readFinal, reasonOfEnding } from './last-words.ts';
+import { readMemoryBytes } from './machine.ts';
 import { checkUri, preflightDestination, preflightSource } from './preflight.ts';
 import { restoreAbandoned } from './restore.ts';
 import { supervise, type SupervisedRun } from './supervise.ts';
@@ -62,7 +63,8 @@ interface Ends {
 /** And once our hand is on them. */
 interface Held extends Ends {
   readonly custody: Custody;
-  readonly postcopyReady: boolean;
+  /** To be enabled on both ends. */
+  readonly capabilities: readonly PolicyCapability[];
   readonly sourceSchema: QmpSchema;
   readonly destinationSchema: QmpSchema;
   readonly recorder: Recorder;
@@ -95,7 +97,7 @@ async function migrateBetween(ends: Ends): Promise<Outcome> {
   const { source, destination, options, deps, clock } = ends;
   await preflightSource(source);
   await preflightDestination(source, destination);
-  const postcopyReady = await checkPostcopy(ends);
+  const capabilities = await checkCapabilities(ends);
   const [sourceSchema, destinationSchema] = await Promise.all([
     source.client.readSchema(),
     destination.client.readSchema(),
@@ -112,7 +114,7 @@ async function migrateBetween(ends: Ends): Promise<Outcome> {
       outcome = await migrateHeld({
         ...ends,
         custody,
-        postcopyReady,
+        capabilities,
         sourceSchema,
         destinationSchema,
         recorder,
@@ -128,44 +130,59 @@ async function migrateBetween(ends: Ends): Promise<Outcome> {
   }
 }
 
-/** Whether post-copy can be used, said where it was wished for and cannot. @throws RefusedError where it is required */
-async function checkPostcopy({ source, destination, options, deps }: Ends): Promise<boolean> {
-  const { postcopy } = options.objective;
-  if (postcopy === 'forbidden') return false;
+const WITH_POSTCOPY: readonly PolicyCapability[] = ['postcopy-ram', 'postcopy-preempt'];
+
+/**
+ * What of the policy's wishes is to be enabled. Post-copy that is merely wished for is left out where it cannot be had, and
+ * that is said. @throws RefusedError where it is required, or something else is not offered
+ */
+async function checkCapabilities({ source, destination, options, deps }: Ends): Promise<PolicyCapability[]> {
+  const { policy, objective } = options;
+  const wanted = policy.capabilities ?? WITH_POSTCOPY;
   const [here, there] = await Promise.all([
     readCapabilities(source.client),
     readCapabilities(destination.client),
   ]);
-  const why = !here.has('postcopy-ram')
-    ? 'the source does not offer it'
-    : !there.has('postcopy-ram')
-      ? 'the destination does not offer it'
-      : here.get('multifd') === true
-        ? 'multifd is on'
+  const lacking = (name: string): string | null =>
+    !here.has(name)
+      ? 'the source does not offer it'
+      : !there.has(name)
+        ? 'the destination does not offer it'
         : null;
-  if (why === null) return true;
-  if (postcopy === 'required') {
+  const others = wanted.filter((name) => !name.startsWith('postcopy'));
+  for (const name of others) {
+    const why = lacking(name);
+    if (why !== null) {
+      throw new RefusedError(`the policy ${policy.name} needs ${name}: ${why}`, {
+        remedy: 'take another policy',
+      });
+    }
+  }
+  if (objective.postcopy === 'forbidden') return others;
+  const why = !wanted.includes('postcopy-ram')
+    ? `the policy ${policy.name} does not use it`
+    : (lacking('postcopy-ram') ?? (here.get('multifd') === true ? 'multifd is on' : null));
+  if (why === null) {
+    return wanted.filter((name) => name !== 'postcopy-preempt' || lacking(name) === null);
+  }
+  if (objective.postcopy === 'required') {
     throw new RefusedError(`post-copy is required, but ${why}`, { remedy: 'leave --require-postcopy out' });
   }
-  deps.reporter.note(`pre-copy only: post-copy cannot be used, ${why}`);
-  return false;
+  if (wanted.includes('postcopy-ram')) {
+    deps.reporter.note(`pre-copy only: post-copy cannot be used, ${why}`);
+  }
+  return others;
 }
 
 /** Sets both ends up, destination first: it is the one that may refuse (userfaultfd). */
 async function prepare(held: Held): Promise<{ settings: Settings; context: PolicyContext }> {
-  const { source, destination, custody, options, postcopyReady } = held;
+  const { source, destination, custody, options } = held;
   const [settings, there] = await Promise.all([
     Settings.read(source.client, 'source', custody.journal),
     Settings.read(destination.client, 'destination', custody.journal),
   ]);
   // return-path always: without it a destination that fails to load leaves the source `completed` and the guest gone.
-  const capabilities = ['events', 'return-path'];
-  if (postcopyReady) capabilities.push('postcopy-ram');
-  const preemptReady =
-    postcopyReady &&
-    settings.offersCapability('postcopy-preempt') &&
-    there.offersCapability('postcopy-preempt');
-  if (preemptReady) capabilities.push('postcopy-preempt');
+  const capabilities = ['events', 'return-path', ...held.capabilities];
   try {
     await there.enable(capabilities);
     await settings.enable(capabilities);
@@ -190,8 +207,9 @@ async function prepare(held: Held): Promise<{ settings: Settings; context: Polic
   }
   const context: PolicyContext = {
     objective: options.objective,
-    postcopyReady,
-    preemptReady,
+    memoryBytes: await readMemoryBytes(source.client),
+    postcopyReady: held.capabilities.includes('postcopy-ram'),
+    preemptReady: held.capabilities.includes('postcopy-preempt'),
     parameters: settings.parameters,
     sendQueueBytes: readSendQueueBytes(),
   };
@@ -215,6 +233,7 @@ async function migrateHeld(held: Held): Promise<Outcome> {
     {
       ...{ source, destination, settings, context, options, recorder, clock },
       reporter: deps.reporter,
+      journal: custody.journal,
       signal: deps.signal,
       canSample: canSampleDirtyPages(held.sourceSchema),
       undoParameters: async () => {
@@ -231,7 +250,7 @@ async function migrateHeld(held: Held): Promise<Outcome> {
 
 /** How it ended, by both ends' words, with the figures; the last steps of the ending are taken here. */
 async function concludeRun(
-  { source, destination, options, deps, clock, recorder }: Held,
+  { source, destination, options, deps, clock, custody, recorder }: Held,
   { result, log, startMs }: SupervisedRun,
   roundTripMs: number,
 ): Promise<Outcome> {
@@ -242,10 +261,12 @@ async function concludeRun(
     destinationAddress: destination.address,
     usedPostcopy: result.usedPostcopy,
     destinationRan: () => log.resume !== null,
+    guestPaused: hasPausedGuest(custody.journal),
     because: await reasonOfEnding(result, destination.client),
     clock,
     timeoutMs: CONCLUDE_TIMEOUT_MS,
   });
+  if (conclusion.kind !== 'unknown') forgetPause(custody.journal);
   if (conclusion.kind === 'postcopy-paused') {
     await armForRecovery(destination.client, options.uri, clock, deps.reporter);
   }

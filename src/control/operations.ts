@@ -185,6 +185,7 @@ async function resume(
     destinationAddress: parseQmpAddress(options.destination, { insecure: options.insecure }),
     usedPostcopy: true,
     destinationRan: () => true,
+    guestPaused: false,
     because: `post-copy is paused again (${last})`,
     clock,
     timeoutMs: 20_000,

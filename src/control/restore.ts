@@ -1,10 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // Undoes journals that a killed controller left, as the guardian, `slackwater restore` and the next command do.
 
-import { abandonedJournals, Journal, journalDirectory, sameInstance, undoEnd } from '../act/index.ts';
+import {
+  abandonedJournals,
+  type End,
+  forgetPause,
+  hasPausedGuest,
+  Journal,
+  journalDirectory,
+  sameInstance,
+  undoEnd,
+} from '../act/index.ts';
 import { type Clock, messageOf, systemClock } from '../common/index.ts';
 import { parseQmpAddress, QmpConnectError } from '../qmp/index.ts';
-import { openEndpoint, readInstance } from './endpoint.ts';
+import { askEnd, judge } from './conclude.ts';
+import { type Endpoint, openEndpoint, QUERY_TIMEOUT_MS, readInstance } from './endpoint.ts';
 
 export interface RestoreReport {
   readonly path: string;
@@ -22,6 +32,9 @@ export async function restoreJournal(path: string): Promise<RestoreReport> {
   const pending: string[] = [];
   try {
     const { instances, insecure } = journal.content;
+    if (hasPausedGuest(journal) && (await settleHandedOver(journal))) {
+      restored.push('the guest runs on the destination');
+    }
     for (const instance of instances) {
       const { end, address } = instance;
       const forgetEnd = (): void => journal.forget((entry) => entry.end === end);
@@ -59,6 +72,47 @@ export async function restoreJournal(path: string): Promise<RestoreReport> {
     journal.close();
   }
   return { path, restored, leftAlone, pending };
+}
+
+/**
+ * A guest that was paused by a controller which died before the hand-over was done: the destination has it, paused as it
+ * came, and nobody else would resume it. Whether that is so, both ends say. True when the guest runs there.
+ */
+async function settleHandedOver(journal: Journal): Promise<boolean> {
+  const { instances, insecure } = journal.content;
+  const open = async (end: End): Promise<Endpoint | null> => {
+    const instance = instances.find((each) => each.end === end);
+    if (instance === undefined) return null;
+    try {
+      const endpoint = await openEndpoint(end, instance.address, { insecure });
+      if (sameInstance(endpoint.instance, instance)) return endpoint;
+      await endpoint.client.close();
+    } catch {
+      // What cannot be asked settles nothing.
+    }
+    return null;
+  };
+  const [source, destination] = await Promise.all([open('source'), open('destination')]);
+  try {
+    if (source === null || destination === null) return false;
+    const verdict = judge({
+      source: await askEnd(source.client, source.address),
+      destination: await askEnd(destination.client, destination.address),
+      usedPostcopy: false,
+      destinationRan: false,
+      because: '',
+    });
+    if (verdict === 'resume-destination') {
+      await destination.client.execute('cont', undefined, { timeoutMs: QUERY_TIMEOUT_MS });
+    } else if (typeof verdict !== 'object' || verdict.kind !== 'completed') {
+      return false;
+    }
+    forgetPause(journal);
+    return true;
+  } finally {
+    await source?.client.close();
+    await destination?.client.close();
+  }
 }
 
 const RETRY_MS = 500;

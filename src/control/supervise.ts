@@ -2,26 +2,18 @@
 // One migration under control: listens to both ends, takes the user's interrupt, runs the loop, and keeps listening until
 // the caller has concluded how it ended. What `migrate` and `attach` have in common.
 
-import type { Settings } from '../act/index.ts';
-import type { Clock } from '../common/index.ts';
-import type { PolicyContext } from '../model/index.ts';
-import type { Recorder } from '../record/index.ts';
 import type { Endpoint } from './endpoint.ts';
 import { ControlLoop, type LoopDeps, type LoopResult } from './loop.ts';
 import { Mailbox } from './mailbox.ts';
-import type { ControlOptions, Reporter } from './types.ts';
 import { type EventLog, watchEnd, type WatchMessage } from './watch.ts';
 
-export interface Supervision extends Pick<LoopDeps, 'canSample' | 'undoParameters' | 'onInterrupt'> {
+export interface Supervision extends Omit<
+  LoopDeps,
+  'source' | 'destination' | 'mailbox' | 'initial' | 'hasResumed'
+> {
   readonly source: Endpoint;
   /** Null when nobody named its monitor. */
   readonly destination: Endpoint | null;
-  readonly settings: Settings;
-  readonly context: PolicyContext;
-  readonly options: ControlOptions;
-  readonly reporter: Reporter;
-  readonly recorder: Recorder;
-  readonly clock: Clock;
   readonly signal: AbortSignal | undefined;
   /** Starts the migration, where that is ours to do: after the policy's first actions. */
   readonly begin: () => Promise<void>;

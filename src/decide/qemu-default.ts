@@ -6,6 +6,7 @@ import type { Policy } from '../model/index.ts';
 
 export const qemuDefault: Policy<null> = {
   name: 'qemu-default',
+  capabilities: [],
   init: ({ objective }) => ({
     state: null,
     actions: [

@@ -14,6 +14,8 @@ export interface Reason {
 export type Action =
   | { readonly kind: 'set-parameters'; readonly change: ParameterChange; readonly reason: Reason }
   | { readonly kind: 'start-postcopy'; readonly reason: Reason }
+  /** Stop the guest so that pre-copy converges, as some peers do: a blackout of seconds. Never wanted by our own policy. */
+  | { readonly kind: 'pause-guest'; readonly reason: Reason }
   /** Break a stalled post-copy off on both ends, out of band, so that it can be recovered. */
   | { readonly kind: 'pause-postcopy'; readonly reason: Reason }
   /** End the migration with the guest on the source. Never taken once post-copy has begun. */
@@ -38,12 +40,17 @@ export interface PolicyStep<State> {
   readonly wakeAtMs: number | null;
 }
 
+/** Capabilities that a policy may rest on. Those of post-copy are left out where post-copy is not to be had. */
+export type PolicyCapability = 'postcopy-ram' | 'postcopy-preempt' | 'auto-converge' | 'xbzrle';
+
 /**
  * A policy is a fold over observations and ticks, without clock, I/O or randomness of its own: the live controller, a
  * replay and the simulator run the same code. The actions of `init` are carried out before the migrate command.
  */
 export interface Policy<State = unknown> {
   readonly name: string;
+  /** What it wants enabled on both ends before the migration; absent: post-copy, where the objective allows it. */
+  readonly capabilities?: readonly PolicyCapability[];
   init(context: PolicyContext): PolicyStep<State>;
   step(state: State, input: PolicyInput): PolicyStep<State>;
 }

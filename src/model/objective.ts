@@ -19,6 +19,12 @@ export interface ParameterChange {
   readonly maxPostcopyBandwidthBytesPerSec?: number;
   readonly downtimeLimitMs?: number;
   readonly availSwitchoverBandwidthBytesPerSec?: number;
+  /** Of auto-converge: dirtied over sent in a round, from which the guest is throttled. */
+  readonly throttleTriggerPercent?: number;
+  readonly throttleInitialPercent?: number;
+  readonly throttleIncrementPercent?: number;
+  readonly throttleMaxPercent?: number;
+  readonly xbzrleCacheBytes?: number;
 }
 
 /** The same parameters as read from QEMU; null where this QEMU does not have one. */
@@ -27,11 +33,18 @@ export interface ParameterValues {
   readonly maxPostcopyBandwidthBytesPerSec: number | null;
   readonly downtimeLimitMs: number | null;
   readonly availSwitchoverBandwidthBytesPerSec: number | null;
+  readonly throttleTriggerPercent: number | null;
+  readonly throttleInitialPercent: number | null;
+  readonly throttleIncrementPercent: number | null;
+  readonly throttleMaxPercent: number | null;
+  readonly xbzrleCacheBytes: number | null;
 }
 
 /** What a policy knows before the first observation. */
 export interface PolicyContext {
   readonly objective: Objective;
+  /** The guest's memory. */
+  readonly memoryBytes: number;
   /** Post-copy is enabled on both ends of this migration. */
   readonly postcopyReady: boolean;
   /** Page requests travel on a channel of their own. */

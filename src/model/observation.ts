@@ -52,6 +52,8 @@ export interface Observation {
   readonly zeroBytes: number | null;
   /** Transfer rate over a window of 0.3 to 2 s of ours, not QEMU's last 100 ms. */
   readonly bandwidthBytesPerSec: number | null;
+  /** QEMU's own figure, of its last 100 ms: what other tools go by. */
+  readonly lastWindowBytesPerSec: number | null;
   /** Page requests of the destination that the source has received so far (post-copy). */
   readonly pageRequests: number | null;
   /** Whether the destination has said that its guest runs; null when nobody listens to it. */

@@ -156,6 +156,7 @@ export function foldReading(
       transferredBytes: info.transferredBytes,
       zeroBytes: info.zeroBytes,
       bandwidthBytesPerSec: transfer.bandwidthBytesPerSec,
+      lastWindowBytesPerSec: info.lastWindowBytesPerSec,
       pageRequests: info.pageRequests,
       destinationResumed: reading.destinationResumed,
       qemuDowntimeMs: info.downtimeMs,

@@ -24,6 +24,7 @@ export const COLUMNS = {
     'qemuTotalMs',
     'dirtySamples',
     'destinationResumed',
+    'lastWindowBytesPerSec',
   ],
   forecast: [
     'ready',

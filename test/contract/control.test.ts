@@ -5,9 +5,17 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { RefusedError } from '../../src/common/index.ts';
-import { migrate, type MigrateOptions, type Reporter, silentReporter } from '../../src/control/index.ts';
+import { Journal, pauseGuest } from '../../src/act/index.ts';
+import { openEndpoint } from '../../src/control/endpoint.ts';
+import {
+  migrate,
+  type MigrateOptions,
+  type Reporter,
+  restoreUntilDone,
+  silentReporter,
+} from '../../src/control/index.ts';
 import { createAdaptivePolicy } from '../../src/decide/index.ts';
-import type { Objective } from '../../src/model/index.ts';
+import type { Action, Objective, Policy } from '../../src/model/index.ts';
 import { FakePair, type FakePairOptions } from './support/fake-qemu.ts';
 
 const OBJECTIVE: Objective = {
@@ -283,4 +291,74 @@ t.test('in advise mode only what is confirmed happens, but giving back needs no 
   t.equal((await outcome).kind, 'completed');
   t.same(asked, ['{"downtimeLimitMs":1}', '{"maxPostcopyBandwidthBytesPerSec":1000000}', 'start-postcopy']);
   t.equal(pair.source.parameters['max-postcopy-bandwidth'], 0);
+});
+
+/** Stops the guest once round 3 has come, then does `then`. */
+function pausing(then: 'nothing' | 'cancel'): Policy<boolean> {
+  const reason = { text: 'as a peer would', numbers: {} };
+  return {
+    name: 'pausing',
+    capabilities: [],
+    init: () => ({
+      state: false,
+      actions: [{ kind: 'set-parameters', change: { downtimeLimitMs: 1 }, reason }],
+      wakeAtMs: null,
+    }),
+    step: (done, input) => {
+      const isDue = !done && input.kind === 'observation' && input.observation.round >= 3;
+      const actions: Action[] = !isDue
+        ? []
+        : then === 'cancel'
+          ? [
+              { kind: 'pause-guest', reason },
+              { kind: 'cancel', reason },
+            ]
+          : [{ kind: 'pause-guest', reason }];
+      return { state: done || isDue, actions, wakeAtMs: null };
+    },
+  };
+}
+
+t.test('a guest that a policy paused runs again where the migration ends', async (t) => {
+  const arriving = await pairFor(t, { hotBytes: 39e6 });
+  const arrived = run(t, arriving, { policy: pausing('nothing') });
+  t.equal((await arrived.outcome).kind, 'completed');
+  t.equal(arriving.destination.runStatus, 'running');
+  t.notOk(existsSync(arrived.directory), 'nothing is left to undo');
+
+  const staying = await pairFor(t, { hotBytes: 39e6 });
+  const stayed = run(t, staying, { policy: pausing('cancel') });
+  t.equal((await stayed.outcome).kind, 'source-running');
+  t.equal(staying.source.runStatus, 'running');
+  t.notOk(existsSync(stayed.directory));
+});
+
+t.test('a guest that a killed controller had paused is resumed, on whichever side it is', async (t) => {
+  const base = t.testdir();
+  for (const handedOver of [false, true]) {
+    const pair = await pairFor(t);
+    const directory = join(base, `journals-${String(handedOver)}`);
+    const ends = await Promise.all([
+      openEndpoint('source', pair.source.path, { insecure: false }),
+      openEndpoint('destination', pair.destination.path, { insecure: false }),
+    ]);
+    const journal = Journal.create(
+      directory,
+      ends.map(({ instance }) => instance),
+      false,
+    );
+    await pauseGuest(ends[0].client, journal);
+    journal.close();
+    for (const { client } of ends) await client.close();
+    if (handedOver) {
+      pair.source.runStatus = 'postmigrate';
+      pair.source.migration = 'completed';
+      pair.destination.runStatus = 'paused';
+      pair.destination.migration = 'completed';
+    }
+    await restoreUntilDone(journal.path);
+    t.equal(pair.source.runStatus, handedOver ? 'postmigrate' : 'running');
+    t.equal(pair.destination.runStatus, handedOver ? 'running' : 'inmigrate');
+    t.notOk(existsSync(directory), 'nothing is left to undo');
+  }
 });

@@ -18,6 +18,7 @@ const OBJECTIVE: Objective = {
 function context(objective: Partial<Objective> = {}, postcopyReady = true): PolicyContext {
   return {
     objective: { ...OBJECTIVE, ...objective },
+    memoryBytes: 512 * MIB,
     postcopyReady,
     preemptReady: postcopyReady,
     parameters: {
@@ -25,6 +26,11 @@ function context(objective: Partial<Objective> = {}, postcopyReady = true): Poli
       maxPostcopyBandwidthBytesPerSec: 0,
       downtimeLimitMs: 300,
       availSwitchoverBandwidthBytesPerSec: 0,
+      throttleTriggerPercent: 50,
+      throttleInitialPercent: 20,
+      throttleIncrementPercent: 10,
+      throttleMaxPercent: 99,
+      xbzrleCacheBytes: 64 * MIB,
     },
     sendQueueBytes: 4 * MIB,
   };

@@ -79,6 +79,10 @@ export class FakeQemu {
         qemu.run();
         return {};
       },
+      stop: () => {
+        qemu.stop('paused');
+        return {};
+      },
     };
     for (const [name, handler] of Object.entries(answers)) server.handle(name, handler);
     return qemu;
@@ -242,12 +246,15 @@ export class FakePair {
       return;
     }
     this.#round += 1;
-    this.#remaining = this.#hotBytes;
+    const isPaused = this.source.runStatus === 'paused';
+    this.#remaining = isPaused ? 0 : this.#hotBytes;
     const limitMs = Number(this.source.parameters['downtime-limit']);
     if (this.#remaining / 100_000 < limitMs) {
       this.source.stop('postmigrate');
       this.#end('completed', 'completed');
-      this.destination.run();
+      // A guest that was paused arrives paused.
+      if (isPaused) this.destination.runStatus = 'paused';
+      else this.destination.run();
       return;
     }
     this.#pass();

@@ -21,6 +21,7 @@ export function observation(fields: Partial<Observation>): Observation {
     transferredBytes: 480 * MIB,
     zeroBytes: 0,
     bandwidthBytesPerSec: GIGABIT_BYTES_PER_SEC,
+    lastWindowBytesPerSec: GIGABIT_BYTES_PER_SEC,
     pageRequests: 0,
     destinationResumed: false,
     qemuDowntimeMs: null,
