@@ -3,13 +3,12 @@
 // The slackwater command. One file per command; this one only joins them and turns what they throw into exit codes.
 
 import { Command, CommanderError } from 'commander';
-import { EXIT } from '../common/index.ts';
+import { EXIT, packageVersion } from '../common/index.ts';
 import { registerAttach } from './attach.ts';
 import { registerDoctor } from './doctor/index.ts';
 import { EXIT_CODE_HELP, reportError } from './exit.ts';
 import { registerMigrate } from './migrate.ts';
 import { registerOperations } from './operations.ts';
-import { packageVersion } from './program-file.ts';
 import { registerTrace } from './trace.ts';
 
 // A reader that closes the pipe early (`| head`) is no failure.

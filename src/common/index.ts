@@ -2,3 +2,4 @@
 export * from './clock.ts';
 export * from './errors.ts';
 export * from './units.ts';
+export { packageVersion } from './version.ts';

@@ -166,11 +166,13 @@ async function controlOne(attached: Attached, settings: Settings): Promise<Outco
   const roundTripMs = destination === null ? 0 : await measureRoundTrip(source, destination, clock);
   const sameClock = destination === null || shareClock(source.address, destination.address);
   try {
-    return await supervise(supervision, async ({ result, log, startMs }) => {
+    return await supervise(supervision, async ({ result, log, startMs, startedAtMs: beganAtMs }) => {
       const ending = result.letGo ? letGo(options) : await concludeFromSource(attached, result.endedBecause);
       const outcome: Outcome = {
         ...ending,
         interrupted: result.letGo,
+        givenUp: result.givenUp,
+        startedAtMs: beganAtMs,
         tmtMs: log.completed === null ? null : log.completed.receivedMs - startMs,
         stopToResume: stopToResume(log, sameClock, roundTripMs),
         usedPostcopy: result.usedPostcopy,

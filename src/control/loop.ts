@@ -61,6 +61,8 @@ export interface LoopResult {
   readonly interrupted: boolean;
   /** Left to itself on the user's request; it goes on. */
   readonly letGo: boolean;
+  /** Cancelled because its time was up. */
+  readonly givenUp: boolean;
   /** Why the migration was cancelled or paused, when we did it. */
   readonly endedBecause: string | null;
   readonly forecastDowntimeMs: number | null;
@@ -83,11 +85,13 @@ export class ControlLoop {
   #last: Observation | null = null;
   #interrupted = false;
   #letGo = false;
+  #givenUp = false;
   #usedPostcopy = false;
   #samples: { windowMs: number; dirtyBytes: number }[] = [];
   #sampling: AbortController | null = null;
   #foreignCheckAtMs: number;
   #startMs: number;
+  #startedAtMs: number;
 
   constructor(deps: LoopDeps) {
     this.#deps = deps;
@@ -96,6 +100,7 @@ export class ControlLoop {
     this.#policyState = deps.initial.state;
     this.#wakeAtMs = deps.initial.wakeAtMs;
     this.#startMs = deps.clock.nowMs();
+    this.#startedAtMs = deps.clock.wallMs();
     this.#foreignCheckAtMs = FOREIGN_CHECK_MS;
     this.#executor = new Executor({
       ...deps,
@@ -119,11 +124,17 @@ export class ControlLoop {
     return this.#startMs;
   }
 
+  /** The same moment on the wall clock. */
+  get startedAtMs(): number {
+    return this.#startedAtMs;
+  }
+
   /** Carries out the policy's first actions, has the migration begun, and stays until it is over. */
   async run(begin: () => Promise<void>): Promise<LoopResult> {
     const { mailbox, options, clock } = this.#deps;
     await this.#executor.prepare(this.#deps.initial.actions);
     this.#startMs = clock.nowMs();
+    this.#startedAtMs = clock.wallMs();
     await begin();
     let sampleAtMs = 0;
     let hasSeenMigration = false;
@@ -164,6 +175,7 @@ export class ControlLoop {
       last: this.#last,
       interrupted: this.#interrupted,
       letGo: this.#letGo,
+      givenUp: this.#givenUp,
       endedBecause: this.#interrupted ? 'interrupted by the user' : this.#executor.endedBecause,
       forecastDowntimeMs: this.#executor.forecastDowntimeMs,
       usedPostcopy: this.#usedPostcopy,
@@ -264,6 +276,7 @@ export class ControlLoop {
 
   async #giveUp(giveUpMs: number): Promise<void> {
     if (this.#usedPostcopy || this.#executor.endedBecause !== null) return;
+    this.#givenUp = true;
     await this.#executor.carryOut({
       kind: 'cancel',
       reason: {

@@ -251,7 +251,7 @@ async function migrateHeld(held: Held): Promise<Outcome> {
 /** How it ended, by both ends' words, with the figures; the last steps of the ending are taken here. */
 async function concludeRun(
   { source, destination, options, deps, clock, custody, recorder }: Held,
-  { result, log, startMs }: SupervisedRun,
+  { result, log, startMs, startedAtMs }: SupervisedRun,
   roundTripMs: number,
 ): Promise<Outcome> {
   const conclusion = await conclude({
@@ -276,6 +276,8 @@ async function concludeRun(
     ...conclusion,
     command: recoveryCommand(conclusion.kind, options),
     interrupted: result.interrupted && !completed,
+    givenUp: result.givenUp && !completed,
+    startedAtMs,
     tmtMs: completed ? (log.completed?.receivedMs ?? clock.nowMs()) - startMs : null,
     qemuTotalMs: final?.totalMs ?? null,
     qemuDowntimeMs: final?.downtimeMs ?? null,

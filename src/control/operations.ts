@@ -171,6 +171,7 @@ async function resume(
 ): Promise<Outcome> {
   const query = { timeoutMs: QUERY_TIMEOUT_MS };
   const startMs = clock.nowMs();
+  const startedAtMs = clock.wallMs();
   await source.client.execute('migrate', { uri: options.uri, resume: true }, query);
   reporter.note('reconnected: fetching the missing pages');
   const last = await waitForStatus(
@@ -200,6 +201,8 @@ async function resume(
       ? null
       : `slackwater recover --qmp ${options.source} --dest-qmp ${options.destination} --to ${options.uri}`,
     interrupted: false,
+    givenUp: false,
+    startedAtMs,
     tmtMs: completed ? clock.nowMs() - startMs : null,
     qemuTotalMs: info?.totalMs ?? null,
     qemuDowntimeMs: info?.downtimeMs ?? null,

@@ -25,6 +25,8 @@ export interface SupervisedRun {
   readonly log: EventLog;
   /** Zero of the run's times, on the clock. */
   readonly startMs: number;
+  /** The same on the wall clock. */
+  readonly startedAtMs: number;
 }
 
 export async function supervise<T>(
@@ -51,7 +53,7 @@ export async function supervise<T>(
   if (signal?.aborted === true) interrupt();
   try {
     const result = await loop.run(supervision.begin);
-    return await conclude({ result, log, startMs: loop.startMs });
+    return await conclude({ result, log, startMs: loop.startMs, startedAtMs: loop.startedAtMs });
   } finally {
     watching.abort();
     signal?.removeEventListener('abort', interrupt);

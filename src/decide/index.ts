@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 export { createAdaptivePolicy, HOLD_DOWNTIME_LIMIT_MS } from './adaptive.ts';
+export { livesByClock, type OutOfReach, peerIds, peerPolicy, PEERS_OUT_OF_REACH } from './peers/index.ts';
 export { choosePlan, type Plan } from './plan.ts';
 export type { PostcopyEntryOptions } from './postcopy-entry.ts';
 export { policyByName, policyNames } from './registry.ts';

@@ -18,6 +18,10 @@ export interface Outcome {
   readonly command: string | null;
   /** Interrupted by the user in pre-copy (exit 130). */
   readonly interrupted: boolean;
+  /** Pre-copy was cancelled because its time was up (`--give-up`). */
+  readonly givenUp: boolean;
+  /** Wall clock of the migrate command (or of when a running migration was first seen), ms since 1970. */
+  readonly startedAtMs: number;
   /** From the migrate command to `completed`; null unless completed. */
   readonly tmtMs: number | null;
   readonly qemuTotalMs: number | null;

@@ -27,6 +27,8 @@ const OUTCOME: Outcome = {
   transferredBytes: 1,
   rounds: 2,
   usedPostcopy: true,
+  givenUp: false,
+  startedAtMs: 1_700_000_000_000,
   forecastDowntimeMs: 70,
   notRestored: [],
 };

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+export { ExperimentError, type FileProblem } from './errors.ts';
+export { type Estimate, estimateMs, type EstimateOptions } from './estimate.ts';
+export { expandExperiment, type PlannedRun } from './expand.ts';
+export { filterRuns } from './filter.ts';
+export {
+  cellIsHopeless,
+  latestAttempts,
+  MAX_ATTEMPTS,
+  MAX_FAILED_ATTEMPTS,
+  nextRun,
+  runStates,
+  type RunState,
+} from './next-run.ts';
+export { parseExperiment } from './parse.ts';
+export { parseRunRecords } from './records.ts';
+export { cellKey, runKey } from './run-key.ts';
+export { type AppFigures, RUN_SCHEMA, type RunRecord, type RunSeries } from './run-record.ts';
+export { scaledTimeFactor } from './scaled-time.ts';
+export {
+  CONTROL_GUEST_NAME,
+  type ControlPlan,
+  type Experiment,
+  EXPERIMENT_SCHEMA,
+  type ExperimentGuest,
+  type ExperimentHosts,
+  type ExperimentPolicy,
+  type MigrationHost,
+  type PolicySource,
+} from './schema.ts';

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+// The experiment file that people write, in YAML, into an Experiment; every problem in it is reported, with its line.
+
+import type { Objective } from '../model/index.ts';
+import { ExperimentError } from './errors.ts';
+import {
+  ANY_TEXT,
+  choiceKind,
+  durationKind,
+  integerKind,
+  IP_ADDRESS,
+  LINK,
+  MEMORY,
+  NAME,
+  NIC,
+  PROGRAM,
+  RATE,
+  SSH_HOST,
+  TEXT_LINE,
+} from './kinds.ts';
+import { readObjective, readPolicy, readPolicyText } from './parse-policies.ts';
+import { linkSlug } from './run-key.ts';
+import type { ControlPlan, Experiment, ExperimentGuest, ExperimentHosts, MigrationHost } from './schema.ts';
+import { CONTROL_GUEST_NAME, EXPERIMENT_SCHEMA } from './schema.ts';
+import { type Place, YamlReader } from './yaml-reader.ts';
+
+const KEYS = [
+  'schema',
+  'name',
+  'title',
+  'about',
+  'guests',
+  'links',
+  'policies',
+  'objective',
+  'bandwidth',
+  'repeats',
+  'cap',
+  'settle',
+  'seed',
+  'control',
+  'hosts',
+] as const;
+
+const DEFAULT_SETTLE_MS = 2000;
+const DEFAULT_SEED = 1;
+const DEFAULT_CONTROL_EVERY_RUNS = 10;
+const DEFAULT_CONTROL_POLICY = 'qemu-default';
+
+/**
+ * Reads an experiment file. `fileName` is only what messages call it.
+ * @throws ExperimentError that lists all problems, one a line: `convergence.yaml:12: cap: expected a duration of ...`
+ */
+export function parseExperiment(text: string, fileName: string): Experiment {
+  const reader = new YamlReader(text);
+  const fields = reader.fields(reader.root, KEYS);
+  const objective = readObjective(reader, fields.objective);
+  const experiment: Experiment = {
+    schema: reader.required(fields.schema, choiceKind(EXPERIMENT_SCHEMA)),
+    name: reader.required(fields.name, NAME),
+    title: reader.required(fields.title, TEXT_LINE),
+    about: reader.optional(fields.about, ANY_TEXT, null),
+    guests: readDistinct(reader, fields.guests, (place) => readGuest(reader, place), nameOf),
+    links: readDistinct(reader, fields.links, (place) => reader.required(place, LINK), linkSlug),
+    policies: readDistinct(reader, fields.policies, (place) => readPolicy(reader, place, objective), nameOf),
+    objective,
+    maxBandwidthBytesPerSec: reader.optional(fields.bandwidth, RATE, null),
+    repeats: reader.required(fields.repeats, integerKind(1, 1000)),
+    capMs: reader.required(fields.cap, durationKind('1s', '24h')),
+    settleMs: reader.optional(fields.settle, durationKind('0s', '1h'), DEFAULT_SETTLE_MS),
+    // Each repeat adds one, and guests take 32 bits.
+    seed: reader.optional(fields.seed, integerKind(0, 2 ** 31 - 1), DEFAULT_SEED),
+    control: readControl(reader, fields.control, objective),
+    hosts: fields.hosts.node === null ? null : readHosts(reader, fields.hosts),
+  };
+  if (reader.problems.length > 0) throw new ExperimentError(fileName, reader.problems);
+  return experiment;
+}
+
+function readGuest(reader: YamlReader, place: Place): ExperimentGuest {
+  const fields = reader.fields(place, ['name', 'memory', 'vcpus', 'workload']);
+  const name = reader.required(fields.name, NAME);
+  if (name === CONTROL_GUEST_NAME) {
+    reader.note(
+      fields.name,
+      `expected a name other than "${name}", which is that of the control runs' guest`,
+    );
+  }
+  return {
+    name,
+    memoryBytes: reader.required(fields.memory, MEMORY),
+    vcpus: reader.optional(fields.vcpus, integerKind(1, 255), 1),
+    workload: reader.required(fields.workload, NAME),
+  };
+}
+
+function readControl(reader: YamlReader, place: Place, objective: Objective): ControlPlan | null {
+  const fields =
+    place.node === null ? { every: place, policy: place } : reader.fields(place, ['every', 'policy']);
+  const everyRuns = reader.optional(fields.every, integerKind(0, 1000), DEFAULT_CONTROL_EVERY_RUNS);
+  const policy =
+    fields.policy.node === null
+      ? {
+          name: DEFAULT_CONTROL_POLICY,
+          source: { kind: 'named', id: DEFAULT_CONTROL_POLICY, scaled: false } as const,
+          objective,
+        }
+      : readPolicyText(reader, fields.policy, objective);
+  return everyRuns === 0 ? null : { everyRuns, policy };
+}
+
+function readHosts(reader: YamlReader, place: Place): ExperimentHosts {
+  const fields = reader.fields(place, ['source', 'destination', 'client']);
+  const source = readHost(reader, fields.source);
+  const destination = readHost(reader, fields.destination);
+  for (const key of ['ssh', 'address'] as const) {
+    if (source[key] !== '' && source[key] === destination[key]) {
+      reader.note(
+        fields.destination,
+        `expected another ${key} than that of the source, got "${destination[key]}"`,
+      );
+    }
+  }
+  const client = reader.fields(fields.client, ['ssh']);
+  return { source, destination, client: { ssh: reader.required(client.ssh, SSH_HOST) } };
+}
+
+function readHost(reader: YamlReader, place: Place): MigrationHost {
+  const fields = reader.fields(place, ['ssh', 'nic', 'address', 'qemu']);
+  return {
+    ssh: reader.required(fields.ssh, SSH_HOST),
+    nic: reader.required(fields.nic, NIC),
+    address: reader.required(fields.address, IP_ADDRESS),
+    qemu: reader.required(fields.qemu, PROGRAM),
+  };
+}
+
+function nameOf({ name }: { readonly name: string }): string {
+  return name;
+}
+
+/** The values of a list; one that `nameOf` calls the same as an earlier one is noted. */
+function readDistinct<T>(
+  reader: YamlReader,
+  place: Place,
+  read: (item: Place) => T,
+  nameOf: (value: T) => string,
+): T[] {
+  const firstOf = new Map<string, Place>();
+  return reader.items(place).map((item) => {
+    const value = read(item);
+    const name = nameOf(value);
+    const first = firstOf.get(name);
+    if (name !== '' && first !== undefined) {
+      reader.note(item, `"${name}" is given already: ${first.path} in line ${first.line}`);
+    }
+    firstOf.set(name, first ?? item);
+    return value;
+  });
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// An experiment as values: everything resolved, units in the names, null where the file leaves something out. The file
+// that people write is read in parse.ts.
+
+import type { Objective } from '../model/index.ts';
+
+export const EXPERIMENT_SCHEMA = 'slackwater/experiment@1';
+
+/** The guest of control runs. No guest of an experiment may have this name, so that a key says which run is meant. */
+export const CONTROL_GUEST_NAME = 'idle';
+
+export interface ExperimentGuest {
+  /** Unique in the experiment. */
+  readonly name: string;
+  readonly memoryBytes: number;
+  readonly vcpus: number;
+  /** The name of what runs in it; whoever carries the experiment out knows the names there are. */
+  readonly workload: string;
+}
+
+/** Where a policy comes from. `scaled`: its times are to be multiplied by `scaledTimeFactor` of the guest and link. */
+export type PolicySource =
+  | { readonly kind: 'named'; readonly id: string; readonly scaled: boolean }
+  /** A module, as written: relative to the experiment file. */
+  | { readonly kind: 'file'; readonly path: string };
+
+export interface ExperimentPolicy {
+  /** Unique in the experiment; what records and reports call it. */
+  readonly name: string;
+  readonly source: PolicySource;
+  /** The experiment's objective with this policy's own overrides. */
+  readonly objective: Objective;
+}
+
+/** One of the two real machines that a guest migrates between. */
+export interface MigrationHost {
+  /** What one would give to ssh. */
+  readonly ssh: string;
+  readonly nic: string;
+  /** Of that NIC: IPv4 or IPv6. */
+  readonly address: string;
+  readonly qemu: string;
+}
+
+export interface ExperimentHosts {
+  readonly source: MigrationHost;
+  readonly destination: MigrationHost;
+  readonly client: { readonly ssh: string };
+}
+
+/** Migrations of an idle guest that measure the machine's own noise: one before the first run, one after every N. */
+export interface ControlPlan {
+  readonly everyRuns: number;
+  readonly policy: ExperimentPolicy;
+}
+
+export interface Experiment {
+  readonly schema: typeof EXPERIMENT_SCHEMA;
+  readonly name: string;
+  readonly title: string;
+  readonly about: string | null;
+  readonly guests: readonly ExperimentGuest[];
+  /** Names or rates, as written. */
+  readonly links: readonly string[];
+  readonly policies: readonly ExperimentPolicy[];
+  readonly objective: Objective;
+  /** Given to QEMU as max-bandwidth in every run. */
+  readonly maxBandwidthBytesPerSec: number | null;
+  readonly repeats: number;
+  /** A pre-copy that has not finished by then is given up. */
+  readonly capMs: number;
+  /** How long the guest runs in its workload before the migration. */
+  readonly settleMs: number;
+  readonly seed: number;
+  readonly control: ControlPlan | null;
+  /** Null: namespaces on one machine. */
+  readonly hosts: ExperimentHosts | null;
+}
