@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "app.h"
 #include "control.h"
 #include "disk.h"
 #include "writer.h"
@@ -30,6 +31,31 @@ __attribute__((format(printf, 1, 2))) static void add(const char *format, ...)
         reply.used += (size_t)length;
 }
 
+/* Text of plain characters and line ends, as a JSON string. */
+static void add_text(const char *text)
+{
+    add("\"");
+    for (; *text != '\0'; text++) {
+        if (*text == '\n')
+            add("\\n");
+        else
+            add(*text == '"' || *text == '\\' ? "\\%c" : "%c", *text);
+    }
+    add("\"");
+}
+
+static void add_app(void)
+{
+    static struct app_status app;
+    app_get_status(&app);
+    if (app.name == NULL)
+        return;
+    add(",\"app\":{\"name\":\"%s\",\"state\":\"%s\",\"exitCode\":%d,\"signal\":%d,\"output\":", app.name, app.state,
+        app.exit_code, app.signal);
+    add_text(app.output);
+    add("}");
+}
+
 static void add_status(const struct arena *arena)
 {
     struct writer_status s;
@@ -39,6 +65,7 @@ static void add_status(const struct arena *arena)
         (ull)s.rate_bytes_per_sec);
     add(",\"shedMs\":%llu,\"uptimeMs\":%llu,\"diskWrites\":%llu,\"diskErrors\":%llu,\"pattern\":\"%s\"",
         (ull)s.shed_ms, (ull)(now_ns() / NS_PER_MS), (ull)disk_writes(), (ull)disk_errors(), s.spec);
+    add_app();
 }
 
 static void add_page(const struct bad_page *p)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // dirty: fills nearly all free memory, then writes a given pattern into it until told otherwise over a serial port.
 // Usage: dirty [-p PATTERN] [-s SEED] [-r RESERVE_MIB] [-m ARENA_MIB_MAX] [-d DISK] [-b BLOCKS_PER_SEC] [-c PORT]
-//              [-e: answer UDP probes] [-w CLIENT_IP: do work and report it]
+//              [-e: answer UDP probes] [-w CLIENT_IP: do work and report it] [-a APPLICATION: run /apps/APPLICATION]
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
+#include "app.h"
 #include "control.h"
 #include "disk.h"
 #include "services.h"
@@ -24,12 +25,12 @@ static void end(const char *why)
 
 int main(int argc, char **argv)
 {
-    const char *spec = "idle", *disk = "/dev/vda", *port_path = "/dev/ttyS1", *client_ip = NULL;
+    const char *spec = "idle", *disk = "/dev/vda", *port_path = "/dev/ttyS1", *client_ip = NULL, *app = NULL;
     u64 seed = 1, reserve_bytes = 28 * MIB, arena_bytes_max = UINT64_MAX;
     u32 blocks_per_sec = 0;
     bool with_echo = false;
     int option;
-    while ((option = getopt(argc, argv, "p:s:r:m:d:b:c:ew:")) != -1) {
+    while ((option = getopt(argc, argv, "p:s:r:m:d:b:c:ew:a:")) != -1) {
         switch (option) {
         case 'p': spec = optarg; break;
         case 's': seed = strtoull(optarg, NULL, 10); break;
@@ -40,6 +41,7 @@ int main(int argc, char **argv)
         case 'c': port_path = optarg; break;
         case 'e': with_echo = true; break;
         case 'w': client_ip = optarg; break;
+        case 'a': app = optarg; break;
         default: end("unknown option, see the head of dirty.c");
         }
 
@@ -63,7 +65,9 @@ int main(int argc, char **argv)
     if (!pattern_parse(&pattern, spec, arena.pages, seed, error, sizeof error))
         end(error);
     writer_start(&arena, &pattern);
-    /* Only now: the work must not slow the filling. */
+    /* Only now: neither application nor work may slow the filling. */
+    if (app != NULL && !app_start(app))
+        return 1;
     if (client_ip != NULL && !work_start(client_ip))
         return 1;
     /* Answering requests comes before writing. Threads inherit the value from who starts them, so it is set last. */

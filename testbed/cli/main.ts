@@ -8,8 +8,10 @@ import { EXIT, SlackwaterError, messageOf } from '../../src/index.ts';
 import type { CommandEnvironment } from './environment.ts';
 import { registerDemo } from './demo.ts';
 import { registerDown } from './down.ts';
+import { registerExperiment } from './experiment.ts';
 import { registerList } from './list.ts';
 import { registerReap } from './reap.ts';
+import { registerReport } from './report.ts';
 import { registerUp } from './up.ts';
 
 const COMMANDS: readonly ((program: Command, environment: CommandEnvironment) => void)[] = [
@@ -18,6 +20,8 @@ const COMMANDS: readonly ((program: Command, environment: CommandEnvironment) =>
   registerList,
   registerReap,
   registerDemo,
+  registerExperiment,
+  registerReport,
 ];
 
 async function main(): Promise<number> {
@@ -34,7 +38,7 @@ async function main(): Promise<number> {
   for (const register of COMMANDS) register(program, { signal: interrupted.signal });
   try {
     await program.parseAsync();
-    return EXIT.completed;
+    return Number(process.exitCode ?? EXIT.completed);
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.completed : EXIT.usage;
     if (interrupted.signal.aborted) {

@@ -9,7 +9,7 @@ import { GuestControlError } from '../errors.ts';
 import { formatLine, LineReader } from './checked-line.ts';
 import type { WritePattern } from './pattern.ts';
 import { formatPattern } from './pattern.ts';
-import type { CoherenceReport, GuestStatus, PageLocation } from './reports.ts';
+import type { AppStatus, CoherenceReport, GuestStatus, PageLocation } from './reports.ts';
 import { readCoherenceReport, readPageLocation, readStatus } from './reports.ts';
 import { connectUnix } from './unix-socket.ts';
 
@@ -25,8 +25,26 @@ interface Pending {
 
 const REPEAT_EVERY_MS = 1000;
 const DEFAULT_TIMEOUT_MS = 15_000;
+const APP_POLL_MS = 200;
 /** A check takes half a second for 400 MiB; a guest that stands still in post-copy may take far longer. */
 const VERIFY_TIMEOUT_MS = 120_000;
+
+function runningApp(app: AppStatus | undefined): AppStatus {
+  if (app === undefined)
+    throw new GuestControlError('wanted an application in the guest, got a guest without one');
+  if (app.state === 'running') return app;
+  const how =
+    app.state === 'starting'
+      ? 'one that has not come up yet'
+      : app.signal !== undefined
+        ? `its end by signal ${app.signal}`
+        : `its end with exit code ${app.exitCode ?? 'unknown'}`;
+  const output = app.output.trim();
+  throw new GuestControlError(
+    `wanted ${app.name} running in the guest, got ${how}; its output ends: ${output === '' ? '(nothing)' : output}`,
+    { remedy: 'signal 9 means that the guest had too little memory; else see what it says' },
+  );
+}
 
 export class GuestControl {
   readonly #socket: Socket;
@@ -73,6 +91,21 @@ export class GuestControl {
   /** Waits for the arena to be filled and the writer to run. @throws GuestControlError after `timeoutMs`. */
   async waitReady(timeoutMs: number): Promise<GuestStatus> {
     return await this.status({ timeoutMs });
+  }
+
+  /** The guest's application, which must be running. @throws GuestControlError with its last output when it is not */
+  async checkApp(options: RequestOptions = {}): Promise<AppStatus> {
+    return runningApp((await this.status(options)).app);
+  }
+
+  /** Waits for the application to run. @throws GuestControlError when it ended, or does not run after `timeoutMs` */
+  async waitApp(timeoutMs: number): Promise<AppStatus> {
+    const deadlineMs = performance.now() + timeoutMs;
+    for (;;) {
+      const { app } = await this.status();
+      if (app?.state !== 'starting' || performance.now() > deadlineMs) return runningApp(app);
+      await sleep(APP_POLL_MS);
+    }
   }
 
   /** Stops both writers between two pages and two blocks. */

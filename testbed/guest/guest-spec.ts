@@ -3,6 +3,8 @@
 
 import { isIPv4 } from 'node:net';
 import { GuestSpecError } from '../errors.ts';
+import type { GuestApp } from './guest-app.ts';
+import { appCommandLineWords } from './guest-app.ts';
 import type { WritePattern } from './pattern.ts';
 import { formatPattern } from './pattern.ts';
 
@@ -23,6 +25,8 @@ export interface GuestSpec {
   readonly reserveMib?: number;
   /** Upper bound of the filled memory, for a guest of which a part is still zero; absent: nearly all is filled. */
   readonly arenaMaxMib?: number;
+  /** An application beside the checked memory; its memory is what `arenaMaxMib` leaves. */
+  readonly app?: GuestApp;
 }
 
 /**
@@ -91,6 +95,11 @@ export function checkGuestSpec(spec: GuestSpec): void {
     'ip and clientIp for a guest that reports its work',
     'none',
   );
+  check(
+    spec.app === undefined || spec.arenaMaxMib !== undefined,
+    'arenaMaxMib for a guest with an application, which needs memory too',
+    'none',
+  );
 }
 
 /** The kernel command line of a guest. @throws GuestSpecError */
@@ -106,6 +115,7 @@ export function guestKernelCommandLine(spec: GuestSpec): string {
     `sw.disk=${spec.diskBlocksPerSec}`,
     ...(spec.reserveMib === undefined ? [] : [`sw.reserve=${spec.reserveMib}`]),
     ...(spec.arenaMaxMib === undefined ? [] : [`sw.arena=${spec.arenaMaxMib}`]),
+    ...(spec.app === undefined ? [] : appCommandLineWords(spec.app)),
   ].join(' ');
   check(
     line.length <= COMMAND_LINE_MAX_BYTES,

@@ -3,6 +3,19 @@
 
 import { GuestControlError } from '../errors.ts';
 
+/** The application of a guest that has one. */
+export interface AppStatus {
+  readonly name: string;
+  /** Running: it serves, or works. */
+  readonly state: 'starting' | 'running' | 'ended';
+  /** When it ended by itself. */
+  readonly exitCode: number | undefined;
+  /** The number of the signal that ended it. */
+  readonly signal: number | undefined;
+  /** The last 600 characters that it printed. */
+  readonly output: string;
+}
+
 export interface GuestStatus {
   readonly ready: boolean;
   readonly paused: boolean;
@@ -18,6 +31,8 @@ export interface GuestStatus {
   readonly diskWrites: number;
   readonly diskErrors: number;
   readonly pattern: string;
+  /** Absent for a guest without an application. */
+  readonly app?: AppStatus;
 }
 
 export interface PageLocation {
@@ -87,6 +102,21 @@ function listOf(fields: Fields, name: string): readonly Fields[] {
   return value as readonly Fields[];
 }
 
+function readApp(fields: Fields): AppStatus {
+  const state = text(fields, 'state');
+  const [exitCode, signal] = [number(fields, 'exitCode'), number(fields, 'signal')];
+  if (state !== 'starting' && state !== 'running' && state !== 'ended') {
+    throw new GuestControlError(`the guest's answer: wanted a state of its application, got "${state}"`);
+  }
+  return {
+    name: text(fields, 'name'),
+    state,
+    exitCode: exitCode < 0 ? undefined : exitCode,
+    signal: signal <= 0 ? undefined : signal,
+    output: text(fields, 'output'),
+  };
+}
+
 export function readStatus(fields: Fields): GuestStatus {
   return {
     ready: flag(fields, 'ready'),
@@ -100,6 +130,7 @@ export function readStatus(fields: Fields): GuestStatus {
     diskWrites: number(fields, 'diskWrites'),
     diskErrors: number(fields, 'diskErrors'),
     pattern: text(fields, 'pattern'),
+    ...(fields['app'] === undefined ? {} : { app: readApp(fields['app'] as Fields) }),
   };
 }
 

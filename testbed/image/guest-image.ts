@@ -5,12 +5,31 @@ import { chmod, copyFile, cp, mkdir, readdir, readFile, rm, symlink, writeFile }
 import { join } from 'node:path';
 import type { BuildOptions } from './build-cache.ts';
 import { BUILD_TIMEOUT_MS, defaultCacheDir, ensureCached, hashOfInputs, nativeDir } from './build-cache.ts';
+import { packInitramfs } from './cpio.ts';
 import { ImageError } from '../errors.ts';
 import { ensureGuestKernel } from './guest-kernel.ts';
 import { run } from '../process.ts';
 
-/** What the guest's init script calls; the rest of it are the shell's own commands. */
-const APPLETS = ['sh', 'cat', 'insmod', 'ip', 'mount'];
+/** What the guest's init script and the applications' scripts call; the rest of it are the shell's own commands. */
+const APPLETS = [
+  'sh',
+  'cat',
+  'dd',
+  'grep',
+  'gzip',
+  'insmod',
+  'ip',
+  'mkdir',
+  'renice',
+  'mount',
+  'rm',
+  'sed',
+  'sha256sum',
+  'sleep',
+  'sort',
+  'tr',
+  'wc',
+];
 const BUSYBOX = '/bin/busybox';
 
 export interface GuestImage {
@@ -24,7 +43,7 @@ function noBusybox(cause: unknown): never {
 }
 
 async function stageTree(root: string, guestSources: string, modulesDir: string): Promise<void> {
-  for (const dir of ['bin', 'programs', 'proc', 'sys', 'dev'])
+  for (const dir of ['bin', 'programs', 'proc', 'sys', 'dev', 'tmp', 'run'])
     await mkdir(join(root, dir), { recursive: true });
   await run(['make', '-s', '-C', guestSources, `OUT=${join(root, 'programs')}`], {
     timeoutMs: BUILD_TIMEOUT_MS,
@@ -34,17 +53,8 @@ async function stageTree(root: string, guestSources: string, modulesDir: string)
   await cp(modulesDir, join(root, 'modules'), { recursive: true });
   await copyFile(join(guestSources, 'init'), join(root, 'init'));
   await chmod(join(root, 'init'), 0o755);
-}
-
-async function packInitramfs(root: string, target: string): Promise<void> {
-  const names = await readdir(root, { recursive: true });
-  await run(['cpio', '--quiet', '--reproducible', '-o', '-H', 'newc', '-R', '0:0', '-F', target], {
-    cwd: root,
-    input: names
-      .sort()
-      .map((name) => `${name}\n`)
-      .join(''),
-  });
+  await cp(join(guestSources, 'apps'), join(root, 'apps'), { recursive: true });
+  for (const script of await readdir(join(root, 'apps'))) await chmod(join(root, 'apps', script), 0o755);
 }
 
 /**

@@ -4,17 +4,14 @@
 
 import { copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { BUILD_TIMEOUT_MS, ensureCached, hashOfInputs } from './build-cache.ts';
+import { ensureCached, hashOfInputs } from './build-cache.ts';
+import type { DebianPackage } from './debian-packages.ts';
+import { onlyEntry, unpackPackage } from './debian-packages.ts';
 import { ImageError } from '../errors.ts';
 import { run } from '../process.ts';
 
 const META_PACKAGE = 'linux-image-cloud-amd64';
 const WANTED_MODULES = ['virtio_pci', 'virtio_net', 'virtio_blk'];
-
-export interface KernelPackage {
-  readonly name: string;
-  readonly version: string;
-}
 
 export interface GuestKernel {
   readonly kernelPath: string;
@@ -24,7 +21,7 @@ export interface GuestKernel {
 }
 
 /** The package that Debian's meta package stands for, and its version. @throws ImageError, ProcessError */
-export async function findKernelPackage(): Promise<KernelPackage> {
+export async function findKernelPackage(): Promise<DebianPackage> {
   const depends = (await run(['apt-cache', 'depends', META_PACKAGE])).stdout;
   const name = /Depends:\s+(linux-image-\S+-cloud-amd64)/.exec(depends)?.[1];
   const shown =
@@ -72,31 +69,9 @@ export function moduleLoadOrder(
   return [...order];
 }
 
-async function onlyEntry(dir: string, pattern: RegExp): Promise<string> {
-  const names = (await readdir(dir)).filter((name) => pattern.test(name));
-  if (names.length !== 1 || names[0] === undefined) {
-    throw new ImageError(`wanted one ${String(pattern)} in ${dir}, got ${names.length}`);
-  }
-  return join(dir, names[0]);
-}
-
-async function unpackKernel(dir: string, kernel: KernelPackage): Promise<void> {
-  const downloadDir = join(dir, 'download');
+async function unpackKernel(dir: string, kernel: DebianPackage): Promise<void> {
   const tree = join(dir, 'tree');
-  await mkdir(downloadDir);
-  // apt's own unprivileged user cannot write here; what it downloads is checked against the signed index all the same.
-  await run(
-    ['apt-get', '-o', 'APT::Sandbox::User=root', '-q', 'download', `${kernel.name}=${kernel.version}`],
-    { cwd: downloadDir, timeoutMs: BUILD_TIMEOUT_MS },
-  ).catch((error: unknown) => {
-    throw new ImageError(`cannot download ${kernel.name} ${kernel.version}`, {
-      cause: error,
-      remedy: 'apt-get update, then again (the archive keeps the newest kernel only)',
-    });
-  });
-  await run(['dpkg-deb', '-x', await onlyEntry(downloadDir, /\.deb$/), tree], {
-    timeoutMs: BUILD_TIMEOUT_MS,
-  });
+  await unpackPackage(kernel, tree);
   // Debian 13 has /usr/lib/modules, Debian 12 has /lib/modules.
   const modulesBase = await readdir(join(tree, 'lib', 'modules')).then(
     () => tree,
@@ -116,7 +91,6 @@ async function unpackKernel(dir: string, kernel: KernelPackage): Promise<void> {
   await writeFile(join(modulesDir, 'order'), order.map((path) => `${basename(path)}\n`).join(''));
   await copyFile(await onlyEntry(join(tree, 'boot'), /^vmlinuz-/), join(dir, 'vmlinuz'));
   await writeFile(join(dir, 'release'), release);
-  await rm(downloadDir, { recursive: true });
   await rm(tree, { recursive: true });
 }
 

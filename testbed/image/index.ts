@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+export { ensureAppImage } from './app-image.ts';
 export type { BuildOptions } from './build-cache.ts';
 export { defaultCacheDir } from './build-cache.ts';
 export * from '../errors.ts';

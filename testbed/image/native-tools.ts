@@ -8,6 +8,7 @@ import { run } from '../process.ts';
 
 export interface NativeTools {
   readonly proberPath: string;
+  readonly kvloadPath: string;
   readonly nonzeroPagesPath: string;
   readonly warmMemoryPath: string;
 }
@@ -23,6 +24,7 @@ export async function ensureNativeTools(options: BuildOptions = {}): Promise<Nat
   });
   return {
     proberPath: join(dir, 'prober'),
+    kvloadPath: join(dir, 'kvload'),
     nonzeroPagesPath: join(dir, 'nonzero-pages'),
     warmMemoryPath: join(dir, 'warm-memory'),
   };

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+export type { KvloadOptions, KvloadSettings, RunningKvload } from './kvload.ts';
+export { startKvload } from './kvload.ts';
+export * from './kvload-rows.ts';
 export * from './nonzero-pages.ts';
 export type { ProberOptions, RunningProber } from './prober.ts';
 export { startProber } from './prober.ts';

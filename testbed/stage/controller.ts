@@ -13,7 +13,9 @@ export interface MigrateDocument {
   readonly outcome: string;
   readonly reason: string;
   readonly exit_code: number;
+  readonly given_up: boolean;
   readonly policy: string;
+  readonly started_at_ms: number;
   readonly tmt_ms: number | null;
   readonly tmt_qemu_ms: number | null;
   readonly downtime_qemu_ms: number | null;

@@ -5,7 +5,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { CoherenceReport } from '../guest/index.ts';
 import { MeasureError } from '../image/index.ts';
+import type { RunSeries } from '../../src/experiment/index.ts';
 import { countNonzeroPages, type ProberReport, startProber } from '../measure/index.ts';
+import { runSeries, workPerSec } from '../measure/work-rates.ts';
 import { ENDPOINTS, namespaceOf } from '../net/plan.ts';
 import { type ControllerResult, runController } from './controller.ts';
 import type { Stage } from './stage.ts';
@@ -22,6 +24,21 @@ export interface MeasuredRun {
   readonly controller: ControllerResult;
   readonly guestDowntime: GuestDowntime | null;
   readonly prober: ProberReport;
+  /** Moments of the run on the prober's clock (CLOCK_MONOTONIC). */
+  readonly moments: {
+    readonly watchedFromMs: number;
+    /** The migrate command. */
+    readonly beganMs: number;
+    readonly endedMs: number;
+    readonly watchedToMs: number;
+  };
+  /** Of the guest's work reporter; null where it has none. */
+  readonly workPerSec: {
+    readonly before: number | null;
+    readonly during: number | null;
+    readonly after: number | null;
+  };
+  readonly series: RunSeries;
   readonly floorBytes: number;
   readonly floorMs: number;
   readonly coherence: CoherenceReport;
@@ -32,11 +49,14 @@ export interface MeasuredRunOptions {
   readonly goodputBytesPerSec: number;
   readonly migrateArgs: readonly string[];
   readonly onLine?: (line: string) => void;
+  /** How long the guest is watched before the migration; 500 when absent. */
+  readonly beforeMs?: number;
+  /** And after it; 1500 when absent: post-copy's last faults and the prober's last answers are behind by then. */
+  readonly afterMs?: number;
 }
 
 const PAGE_BYTES = 4096;
 const BEFORE_MS = 500;
-// Post-copy's last faults and the prober's last answers are behind by then.
 const AFTER_MS = 1500;
 
 /**
@@ -71,8 +91,9 @@ export async function measuredMigration(stage: Stage, options: MeasuredRunOption
   let report: ProberReport;
   let controller: ControllerResult;
   let startMonotonicMs = 0;
+  let endMonotonicMs = 0;
   try {
-    await delay(BEFORE_MS);
+    await delay(options.beforeMs ?? BEFORE_MS);
     startMonotonicMs = monotonicMs();
     controller = await runController(
       [
@@ -83,7 +104,8 @@ export async function measuredMigration(stage: Stage, options: MeasuredRunOption
       ],
       options.onLine,
     );
-    await delay(AFTER_MS);
+    endMonotonicMs = monotonicMs();
+    await delay(options.afterMs ?? AFTER_MS);
   } finally {
     report = await prober.stop();
   }
@@ -96,6 +118,18 @@ export async function measuredMigration(stage: Stage, options: MeasuredRunOption
     guest.verify(),
   );
   const [silence] = report.silences;
+  // From the migrate command, where the controller came so far; its own preparations are not part of the migration.
+  const startedAtMs = controller.document?.started_at_ms;
+  const beganMs = startedAtMs === undefined ? startMonotonicMs : startedAtMs - report.realtimeOffsetMs;
+  const tmtMs = controller.document?.tmt_ms ?? null;
+  const endedMs = tmtMs === null ? endMonotonicMs : beganMs + tmtMs;
+  const moments = {
+    watchedFromMs: report.firstAnswerMonotonicMs ?? startMonotonicMs,
+    beganMs,
+    endedMs,
+    watchedToMs: report.stoppedMonotonicMs,
+  };
+  const rate = (fromMs: number, toMs: number): number | null => workPerSec(report.work, fromMs, toMs);
   return {
     controller,
     guestDowntime:
@@ -103,6 +137,13 @@ export async function measuredMigration(stage: Stage, options: MeasuredRunOption
         ? null
         : { atLeastMs: silence.atLeastMs, silenceMs: silence.silenceMs, disturbed: silence.disturbed },
     prober: report,
+    moments,
+    workPerSec: {
+      before: rate(moments.watchedFromMs, startMonotonicMs),
+      during: rate(beganMs, endedMs),
+      after: rate(endMonotonicMs, moments.watchedToMs),
+    },
+    series: runSeries(report, beganMs),
     floorBytes,
     floorMs: (floorBytes / options.goodputBytesPerSec) * 1000,
     coherence,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A testbed with a guest on it: booted on one host, migrated to the other, as often as wanted.
 
+import { truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
   GUEST_CPU_MODEL,
@@ -17,6 +19,7 @@ import {
   run,
   type Testbed,
 } from '../index.ts';
+import { ensureAppImage, type GuestImage } from '../image/index.ts';
 import { ENDPOINTS, PREFIX_LENGTH } from '../net/plan.ts';
 import type { Laboratory } from './laboratory.ts';
 
@@ -38,6 +41,8 @@ export interface DestinationOptions {
 }
 
 const BOOT_TIMEOUT_MS = 60_000;
+// A second disk is formatted and filled before its application runs.
+const APP_TIMEOUT_MS = 60_000;
 const FIRST_PORT = 4440;
 const MIB = 1024 * 1024;
 // The guest's memory, QEMU's own and what sockets hold.
@@ -47,17 +52,23 @@ export class Stage implements AsyncDisposable {
   readonly testbed: Testbed;
   readonly guest: GuestSpec;
   readonly laboratory: Laboratory;
+  readonly #image: GuestImage;
   #source: Qemu | undefined;
   #destination: Qemu | undefined;
   #started = 0;
 
-  private constructor(testbed: Testbed, laboratory: Laboratory, guest: GuestSpec) {
+  private constructor(testbed: Testbed, laboratory: Laboratory, guest: GuestSpec, image: GuestImage) {
     this.testbed = testbed;
     this.laboratory = laboratory;
     this.guest = guest;
+    this.#image = image;
   }
 
   static async create(options: StageOptions): Promise<Stage> {
+    const { laboratory } = options;
+    const { app } = options.guest;
+    // The image of an application is built when it is first asked for.
+    const image = app === undefined ? laboratory.image : await ensureAppImage(laboratory.image, app.name);
     const testbed = await createTestbed({
       ...(options.link === undefined ? {} : { link: options.link }),
       ...(options.name === undefined ? {} : { name: options.name }),
@@ -68,7 +79,30 @@ export class Stage implements AsyncDisposable {
       ip: `${ENDPOINTS.guest.ip}/${PREFIX_LENGTH}`,
       clientIp: ENDPOINTS.client.ip,
     };
-    return new Stage(testbed, options.laboratory, guest);
+    const stage = new Stage(testbed, laboratory, guest, image);
+    if (app?.diskMib === undefined) return stage;
+    try {
+      await writeFile(stage.#appDiskPath, '', { mode: 0o600 });
+      await truncate(stage.#appDiskPath, app.diskMib * MIB);
+    } catch (error) {
+      await testbed.down();
+      throw error;
+    }
+    return stage;
+  }
+
+  /** The second disk, a sparse file that both hosts see, as the first. */
+  get #appDiskPath(): string {
+    return join(this.testbed.directory, 'app-disk.raw');
+  }
+
+  get #appDiskArgs(): string[] {
+    if (this.guest.app?.diskMib === undefined) return [];
+    return [
+      ...['-blockdev', `driver=file,node-name=disk1-file,filename=${this.#appDiskPath}`],
+      ...['-blockdev', 'driver=raw,node-name=disk1,file=disk1-file'],
+      ...['-device', 'virtio-blk-pci,drive=disk1'],
+    ];
   }
 
   /** The QEMU in which the guest runs, or ran last before it was migrated away. */
@@ -92,7 +126,8 @@ export class Stage implements AsyncDisposable {
     incoming: boolean,
     options: DestinationOptions & { gdb?: boolean },
   ): Promise<Qemu> {
-    const { image, accelerator } = this.laboratory;
+    const { accelerator } = this.laboratory;
+    const image = this.#image;
     this.#started += 1;
     return this.testbed.startQemu({
       host,
@@ -108,7 +143,11 @@ export class Stage implements AsyncDisposable {
       ...(options.withDisk === false ? {} : { diskPath: this.testbed.diskPath }),
       cpuModel: GUEST_CPU_MODEL,
       // A guest that panics ends its QEMU instead of beginning anew.
-      extraArgs: ['-no-reboot', ...(options.global === undefined ? [] : ['-global', options.global])],
+      extraArgs: [
+        '-no-reboot',
+        ...this.#appDiskArgs,
+        ...(options.global === undefined ? [] : ['-global', options.global]),
+      ],
       ...(options.gdb === true ? { debug: { gdb: true } } : {}),
     });
   }
@@ -123,13 +162,17 @@ export class Stage implements AsyncDisposable {
     await run([this.laboratory.tools.warmMemoryPath, String(bytes)], { timeoutMs: 60_000 });
   }
 
-  /** Boots the guest on `src` and waits until its memory is filled and its writer at work. */
+  /**
+   * Boots the guest on `src` and waits until its memory is filled, its writer at work and its application, if it has one,
+   * running. @throws GuestControlError
+   */
   async boot(options: { gdb?: boolean } = {}): Promise<void> {
     await this.warmMemory();
     this.#source = await this.#start('src', false, options);
     const control = await GuestControl.connect(this.#source.controlPath);
     try {
       await control.waitReady(BOOT_TIMEOUT_MS);
+      if (this.guest.app !== undefined) await control.waitApp(APP_TIMEOUT_MS);
     } finally {
       control.close();
     }

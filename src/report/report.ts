@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// A result set with everything that is worked out from it; what is printed only formats this.
+
+import { type Against, againstRivals } from './against.ts';
+import { type Setting, settingsOf } from './cells.ts';
+import { type ControlNoise, controlNoise } from './noise.ts';
+import type { Random } from './random.ts';
+import type { ResultSet } from './result-set.ts';
+import { checkClaims, type Verdict } from './verdict.ts';
+
+export interface Report {
+  readonly set: ResultSet;
+  readonly settings: readonly Setting[];
+  readonly controls: readonly ControlNoise[];
+  readonly verdicts: readonly Verdict[];
+  readonly against: readonly Against[];
+}
+
+/** Never throws on records: what is missing or was not measured is absent from the report. */
+export function buildReport(set: ResultSet, random: Random): Report {
+  const settings = settingsOf(set, random);
+  return {
+    set,
+    settings,
+    controls: controlNoise(set.records, random),
+    verdicts: checkClaims(settings, random),
+    against: againstRivals(settings, random),
+  };
+}
+
+/** The lowest and the highest number of counting runs of a cell that has any: "repeats" as they came out. */
+export function repeatsOf(settings: readonly Setting[]): { least: number; most: number } | null {
+  const counts = settings.flatMap(({ cells }) => cells.map(({ runs }) => runs.length)).filter((n) => n > 0);
+  return counts.length === 0 ? null : { least: Math.min(...counts), most: Math.max(...counts) };
+}

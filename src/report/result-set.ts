@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a report is made of, and which of its attempts count.
+
+import { latestAttempts, type RunRecord } from '../experiment/index.ts';
+
+/** One experiment carried out once, on one machine. */
+export interface ResultSet {
+  readonly name: string;
+  readonly title: string;
+  /** What the experiment asks, in a sentence or a few. */
+  readonly about: string;
+  /** Conditions by name: processor, kernel, versions, whatever a reader needs to judge the figures. */
+  readonly machine: Readonly<Record<string, string | number | null>>;
+  /** In the order of the experiment file. */
+  readonly policies: readonly string[];
+  readonly records: readonly RunRecord[];
+  /** How to do it again, as lines for a shell. */
+  readonly commands?: string;
+}
+
+export const ADAPTIVE = 'adaptive';
+/** Knows the best moment in hindsight: a bound for the others, not a policy anybody could run. */
+export const ORACLE = 'oracle';
+/** Stock pre-copy without help. */
+export const STOCK_PRECOPY = 'qemu-default';
+
+/** A key that no choice of names can make ambiguous. */
+export function keyOf(...parts: readonly (string | number)[]): string {
+  return JSON.stringify(parts);
+}
+
+/** Values by key, in the order of first appearance. */
+export function groupBy<T>(values: readonly T[], key: (value: T) => string): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const value of values) {
+    const group = groups.get(key(value));
+    if (group === undefined) groups.set(key(value), [value]);
+    else group.push(value);
+  }
+  return groups;
+}
+
+/**
+ * The attempts that figures are made of: of each run the one that counts, unless no attempt could be carried out (which
+ * says something of the machine, nothing of the policy).
+ */
+export function countingRuns(records: readonly RunRecord[]): RunRecord[] {
+  return latestAttempts(records).filter(({ outcome }) => outcome !== 'failed');
+}
+
+export function isCompleted(run: RunRecord): boolean {
+  return run.outcome === 'completed' && !run.capped;
+}
+
+/** The values that were measured. */
+export function measured(
+  runs: readonly RunRecord[],
+  value: (run: RunRecord) => number | null | undefined,
+): number[] {
+  return runs.map(value).filter((each): each is number => typeof each === 'number' && Number.isFinite(each));
+}
+
+/** The policies in the order of the experiment file, then those that only the records know. */
+export function policyOrder(set: ResultSet): string[] {
+  const seen = set.records.filter(({ kind }) => kind === 'cell').map(({ policy }) => policy);
+  return [...new Set([...set.policies, ...seen])];
+}

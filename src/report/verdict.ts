@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is claimed of the adaptive policy, checked cell by cell. A claim that does not hold is red and says by how much;
+// one that the records cannot decide is open and says why. Nothing is averaged over cells, where a loss could hide.
+
+import { formatMs } from '../common/index.ts';
+import { alwaysCompleted, type Cell, type Setting } from './cells.ts';
+import { count, formatChange, formatInterval, formatRatio } from './format.ts';
+import type { Random } from './random.ts';
+import { ADAPTIVE, ORACLE, STOCK_PRECOPY } from './result-set.ts';
+import { overlaps, ratioOfMedians, type Summary } from './statistics.ts';
+
+export type Claim = 'lowest-tmt' | 'lowest-client-downtime' | 'no-slower-than-precopy';
+
+/** In words, for headings. */
+export const CLAIMS: Readonly<Record<Claim, string>> = {
+  'lowest-tmt': `Where stock pre-copy does not converge, ${ADAPTIVE} has the lowest median TMT, or its 95 % interval overlaps the lowest's`,
+  'lowest-client-downtime': `There, it also has the lowest median downtime as a client sees it, or its interval overlaps the lowest's`,
+  'no-slower-than-precopy': `Where stock pre-copy converges, ${ADAPTIVE} takes at most 3 % longer (upper end of the 95 % interval)`,
+};
+
+export interface Verdict {
+  readonly guest: string;
+  readonly link: string;
+  readonly claim: Claim;
+  readonly state: 'green' | 'red' | 'open';
+  readonly text: string;
+  /** What `text` says, with units in the names. */
+  readonly numbers: Readonly<Record<string, number>>;
+}
+
+/** What pre-copy may cost more at most, where it converges. */
+export const MAX_TMT_RATIO = 1.03;
+
+/** Fewer runs have no interval worth the name. */
+const LEAST_RUNS = 3;
+
+type Judgement = Pick<Verdict, 'state' | 'text' | 'numbers'>;
+
+function open(text: string): Judgement {
+  return { state: 'open', text, numbers: {} };
+}
+
+/** "5.23 s (5.05 s to 5.41 s)" */
+function inWords(summary: Summary): string {
+  return `${formatMs(summary.median)} (${formatInterval(summary.median95, formatMs)})`;
+}
+
+/** A rival is ranked once it completed at least half of its runs: to demand all would spare the adaptive policy rivals. */
+function isRanked(cell: Cell): boolean {
+  return (cell.completion?.rate ?? 0) >= 0.5;
+}
+
+function judgeLowest(adaptive: Cell, cells: readonly Cell[], of: (cell: Cell) => Summary | null): Judgement {
+  const own = of(adaptive);
+  if (own === null || own.n < LEAST_RUNS) {
+    return open(`${ADAPTIVE} was measured in ${count(own?.n ?? 0, 'run')}; ${LEAST_RUNS} are needed`);
+  }
+  const rivals = cells
+    .filter((cell) => cell.policy !== ADAPTIVE && cell.policy !== ORACLE && isRanked(cell))
+    .flatMap((cell) => {
+      const summary = of(cell);
+      return summary === null ? [] : [{ policy: cell.policy, summary }];
+    })
+    .sort((a, b) => a.summary.median - b.summary.median);
+  const [best] = rivals;
+  const numbers = {
+    adaptiveMs: own.median,
+    adaptiveLowMs: own.median95.low,
+    adaptiveHighMs: own.median95.high,
+  };
+  if (best === undefined) {
+    return { state: 'green', text: `${inWords(own)}; no other policy finished`, numbers };
+  }
+  const { policy, summary } = best;
+  const both = {
+    ...numbers,
+    rivalMs: summary.median,
+    rivalLowMs: summary.median95.low,
+    rivalHighMs: summary.median95.high,
+  };
+  if (own.median <= summary.median) {
+    return {
+      state: 'green',
+      text: `${inWords(own)}; next is ${policy} with ${inWords(summary)}`,
+      numbers: both,
+    };
+  }
+  const change = summary.median > 0 ? ` (${formatChange(own.median / summary.median - 1)})` : '';
+  return overlaps(own.median95, summary.median95)
+    ? {
+        state: 'green',
+        text: `${inWords(own)}, not told apart from the lowest, ${policy} with ${inWords(summary)}: the intervals overlap`,
+        numbers: both,
+      }
+    : {
+        state: 'red',
+        text: `${inWords(own)}, while ${policy} has ${inWords(summary)}: ${formatMs(own.median - summary.median)} more${change}`,
+        numbers: both,
+      };
+}
+
+function judgeAgainstPrecopy(adaptive: Cell, precopy: Cell, random: Random): Judgement {
+  const fewest = Math.min(adaptive.tmtMs?.n ?? 0, precopy.tmtMs?.n ?? 0);
+  if (adaptive.tmtMs === null || precopy.tmtMs === null || fewest < LEAST_RUNS) {
+    return open(`measured in ${count(fewest, 'run')}; ${LEAST_RUNS} are needed`);
+  }
+  const ratio = ratioOfMedians(adaptive.tmtMs.values, precopy.tmtMs.values, random);
+  if (ratio === null) return open(`the TMT of ${STOCK_PRECOPY} is not above zero`);
+  const fits = ratio.ratio95.high <= MAX_TMT_RATIO;
+  return {
+    state: fits ? 'green' : 'red',
+    text:
+      `${formatRatio3(ratio.ratio)} times ${STOCK_PRECOPY} (${formatInterval(ratio.ratio95, formatRatio3)}), ` +
+      `${fits ? 'within' : 'and the upper end is above'} ${formatRatio(MAX_TMT_RATIO)}: ` +
+      `${formatMs(adaptive.tmtMs.median)} against ${formatMs(precopy.tmtMs.median)}`,
+    numbers: {
+      ratio: ratio.ratio,
+      ratioLow: ratio.ratio95.low,
+      ratioHigh: ratio.ratio95.high,
+      adaptiveMs: adaptive.tmtMs.median,
+      precopyMs: precopy.tmtMs.median,
+    },
+  };
+}
+
+/** With the third digit, where 1.03 is the limit. */
+function formatRatio3(ratio: number): string {
+  return ratio.toFixed(3);
+}
+
+/** Not finishing cannot be made up for by a good median of the rest. */
+function unfinished(adaptive: Cell): Judgement | null {
+  const { completion } = adaptive;
+  if (completion === null || completion.rate === 1) return null;
+  const { successes, n } = completion;
+  const capped = adaptive.cappedRuns > 0 ? ` (${adaptive.cappedRuns} ended by the time cap)` : '';
+  return {
+    state: 'red',
+    text: `${ADAPTIVE} did not finish ${count(n - successes, 'run')} of ${n}${capped}`,
+    numbers: { completedRuns: successes, runs: n },
+  };
+}
+
+function checkSetting(setting: Setting, random: Random): Verdict[] {
+  const verdict = (claim: Claim, judgement: Judgement): Verdict => ({
+    guest: setting.guest,
+    link: setting.link,
+    claim,
+    ...judgement,
+  });
+  const adaptive = setting.cells.find(({ policy }) => policy === ADAPTIVE);
+  if (adaptive === undefined) return [];
+  const precopy = setting.cells.find(({ policy }) => policy === STOCK_PRECOPY);
+  if (precopy === undefined || precopy.runs.length === 0) {
+    return [
+      verdict('lowest-tmt', open(`whether pre-copy converges is not known: no run of ${STOCK_PRECOPY}`)),
+    ];
+  }
+  const claims: readonly Claim[] = alwaysCompleted(precopy)
+    ? ['no-slower-than-precopy']
+    : ['lowest-tmt', 'lowest-client-downtime'];
+  if (adaptive.runs.length === 0) return claims.map((claim) => verdict(claim, open(`no run of ${ADAPTIVE}`)));
+  const failure = unfinished(adaptive);
+  return claims.map((claim) => {
+    if (failure !== null) return verdict(claim, failure);
+    switch (claim) {
+      case 'lowest-tmt':
+        return verdict(
+          claim,
+          judgeLowest(adaptive, setting.cells, ({ tmtMs }) => tmtMs),
+        );
+      case 'lowest-client-downtime':
+        return verdict(
+          claim,
+          judgeLowest(adaptive, setting.cells, ({ downtimeGuestMs }) => downtimeGuestMs),
+        );
+      case 'no-slower-than-precopy':
+        return verdict(claim, judgeAgainstPrecopy(adaptive, precopy, random));
+    }
+  });
+}
+
+/** Every claim for every guest and link, in their order; none where the adaptive policy is not in the set. */
+export function checkClaims(settings: readonly Setting[], random: Random): Verdict[] {
+  return settings.flatMap((setting) => checkSetting(setting, random));
+}

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import {
+  expandExperiment,
+  parseExperiment,
+  RUN_SCHEMA,
+  type RunRecord,
+} from '../../../src/experiment/index.ts';
+import { checkPlan } from '../../../testbed/experiment/check-plan.ts';
+import { parseCpuTimes, stealRatio } from '../../../testbed/experiment/disturbance.ts';
+import { migrateArgs, policyArgument } from '../../../testbed/experiment/migrate-args.ts';
+import { readResults } from '../../../testbed/experiment/read-results.ts';
+import { ResultsStore } from '../../../testbed/experiment/results-store.ts';
+import { progressOf } from '../../../testbed/experiment/runner.ts';
+import { workPerSec } from '../../../testbed/measure/work-rates.ts';
+
+const TEXT = `schema: slackwater/experiment@1
+name: small
+title: A small one
+guests: [{ name: hot, memory: 1GiB, workload: steady-64m }]
+links: [112mbit]
+policies: [adaptive, nova-abort@scaled, { name: mine, policy: ./mine.mjs, objective: { postcopy: forbidden } }]
+repeats: 1
+cap: 20s
+control: { every: 0 }
+`;
+const EXPERIMENT = parseExperiment(TEXT, 'small.yaml');
+const PLAN = expandExperiment(EXPERIMENT);
+
+function record(policy: string): RunRecord {
+  return {
+    schema: RUN_SCHEMA,
+    kind: 'cell',
+    guest: 'hot',
+    link: '112mbit',
+    policy,
+    repeat: 0,
+    attempt: 0,
+    startedAt: '2026-01-01T00:00:00.000Z',
+    outcome: 'completed',
+    reason: 'the guest runs on the destination',
+    capped: false,
+    tmtMs: 5000,
+    downtimeQemuMs: 3,
+    downtimeStopToResumeMs: 60,
+    downtimeGuestMs: 200,
+    downtimeGuestAtLeastMs: 199,
+    downtimeForecastMs: 30,
+    transferredBytes: 5e8,
+    rounds: 3,
+    usedPostcopy: true,
+    floorBytes: 5e8,
+    floorMs: 4300,
+    workPerSec: { before: 100, during: 60, after: 100 },
+    app: null,
+    coherent: true,
+    lostPages: 0,
+    lostBlocks: 0,
+    disturbances: [],
+    stealRatio: 0,
+    proberGapMs: 1,
+    files: { trace: null, series: null, logs: [] },
+  };
+}
+
+t.test('a result directory goes on where a killed runner left it', async (t) => {
+  const directory = join(t.testdir(), 'results');
+  const store = await ResultsStore.open(directory, TEXT, false);
+  store.append(record('adaptive'));
+  await t.rejects(ResultsStore.open(directory, TEXT, true), /another runner/);
+  store.close();
+  // Killed while it wrote the next line, its lock still there.
+  appendFileSync(join(directory, 'runs.jsonl'), '{"schema":"slackwater/ru');
+  writeFileSync(join(directory, 'runner.lock'), '{"pid":1');
+
+  await t.rejects(ResultsStore.open(directory, TEXT, false), /results in .* already/);
+  await t.rejects(ResultsStore.open(directory, `${TEXT}seed: 2\n`, true), /another version/);
+  const resumed = await ResultsStore.open(directory, TEXT, true);
+  t.same(
+    resumed.records.map(({ policy }) => policy),
+    ['adaptive'],
+  );
+  resumed.append(record('mine'));
+  resumed.close();
+  t.same(
+    readResults(directory).records.map(({ policy }) => policy),
+    ['adaptive', 'mine'],
+  );
+  t.notOk(existsSync(join(directory, 'runner.lock')));
+});
+
+t.test('what a killed runner left in a run’s own directory goes before the run is done again', async (t) => {
+  const store = await ResultsStore.open(join(t.testdir(), 'results'), TEXT, false);
+  const path = store.runDirectory('hot_adaptive_0', 0);
+  writeFileSync(join(path, 'trace.msgpack'), 'half');
+  t.equal(store.runDirectory('hot_adaptive_0', 0), path);
+  t.notOk(existsSync(join(path, 'trace.msgpack')));
+  t.not(store.runDirectory('hot_adaptive_0', 1), path, 'another attempt has its own');
+  store.close();
+});
+
+t.test('a run is the command that an operator would type', (t) => {
+  const [adaptive, nova, mine] = PLAN;
+  t.same(migrateArgs(adaptive!, EXPERIMENT, '/somewhere/small.yaml', '/t'), [
+    ...['--policy', 'adaptive', '--max-downtime', '300ms', '--give-up', '20000ms', '--trace', '/t'],
+  ]);
+  // 1 GiB over 14 MB/s takes 76.7 s, the published setting 77 s.
+  t.equal(policyArgument(nova!, '/somewhere/small.yaml'), 'nova-abort@x0.996');
+  t.equal(policyArgument(mine!, '/somewhere/small.yaml'), '/somewhere/mine.mjs');
+  t.ok(migrateArgs(mine!, EXPERIMENT, '/somewhere/small.yaml', '/t').includes('--no-postcopy'));
+  t.end();
+});
+
+t.test('what an experiment names and nobody has is told before the first run', async (t) => {
+  const wrong = parseExperiment(
+    TEXT.replace('steady-64m', 'no-such-work').replace('nova-abort@scaled', 'no-such-policy'),
+    'small.yaml',
+  );
+  await t.rejects(
+    checkPlan(expandExperiment(wrong), wrong, '/somewhere/small.yaml'),
+    /no-such-work(.|\n)*no-such-policy/,
+  );
+});
+
+t.test('progress counts what is done, and says how long the rest takes', (t) => {
+  t.same(progressOf(PLAN, [record('adaptive')], 1, 30_000), {
+    done: 1,
+    hopeless: 0,
+    total: 3,
+    leftMs: 60_000,
+  });
+  t.equal(progressOf(PLAN, [], 0, 0).leftMs, null);
+  t.end();
+});
+
+t.test('stolen time is that of the machine’s whole CPU time', (t) => {
+  const before = parseCpuTimes('cpu  100 0 50 800 10 0 0 40 0 0\ncpu0 1 1 1');
+  const after = parseCpuTimes('cpu  150 0 70 820 10 0 0 50 0 0\n');
+  t.equal(stealRatio(before, after), 0.1);
+  t.equal(stealRatio(before, before), 0);
+  t.end();
+});
+
+t.test('work that is reported across an edge counts by its share, and a silence as no work', (t) => {
+  const report = (receivedMonotonicMs: number, units: number) => ({
+    sequence: 0,
+    guestMs: 0,
+    units,
+    receivedMonotonicMs,
+  });
+  const reports = [report(0, 10), report(100, 10), report(200, 10), report(1200, 10)];
+  t.equal(workPerSec(reports, 0, 200), 100);
+  t.equal(workPerSec(reports, 150, 200), 100);
+  t.equal(workPerSec(reports, 200, 1200), 10);
+  t.equal(workPerSec([], 0, 100), null);
+  t.end();
+});
+
+t.test('the experiments that come with the testbed can be carried out', async (t) => {
+  for (const name of ['quick', 'convergence', 'vep291', 'no-postcopy']) {
+    const path = join(import.meta.dirname, '../../../testbed/experiments', `${name}.yaml`);
+    const experiment = parseExperiment(readFileSync(path, 'utf8'), `${name}.yaml`);
+    t.equal(experiment.name, name);
+    await checkPlan(expandExperiment(experiment), experiment, path);
+  }
+});

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+// Carries one planned run out: a fresh testbed, a freshly booted guest in its workload, one migration, and what it gave.
+// Whatever goes wrong becomes a record that says so; nothing of the run stays on the machine.
+
+import { copyFileSync, existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { formatMs, messageOf, type OutcomeKind } from '../../src/index.ts';
+import { type Experiment, type PlannedRun, RUN_SCHEMA, type RunRecord } from '../../src/experiment/index.ts';
+import { ResultsError } from './results-store.ts';
+import type { Laboratory } from '../stage/laboratory.ts';
+import { ENDPOINTS, namespaceOf } from '../net/plan.ts';
+import { type RunningKvload, startKvload } from '../measure/index.ts';
+import { type MeasuredRun, measuredMigration } from '../stage/measured-run.ts';
+import { Stage } from '../stage/stage.ts';
+import { disturbancesOf, readCpuTimes, stealRatio } from './disturbance.ts';
+import { migrateArgs } from './migrate-args.ts';
+import type { RunGuest } from './run-guest.ts';
+
+export interface CarryOutOptions {
+  readonly experiment: Experiment;
+  readonly experimentPath: string;
+  readonly laboratory: Laboratory;
+  readonly run: PlannedRun;
+  readonly attempt: number;
+  readonly guest: RunGuest;
+  /** Of one TCP stream over this run's link; measured on the run's own testbed where it is not known yet. */
+  readonly goodput: (stage: Stage) => Promise<number>;
+  /** This attempt's own, empty. */
+  readonly runDirectory: string;
+  /** The result directory, from which a record's paths are told. */
+  readonly relativeDirectory: string;
+  readonly signal: AbortSignal;
+  readonly onLine: (line: string) => void;
+}
+
+const WATCH_BEFORE_MS = 2000;
+const WATCH_AFTER_MS = 3000;
+/** Beyond the time cap: post-copy, conclusion and check. A run that takes longer is ended as failed. */
+const OVERTIME_MS = 180_000;
+
+const TRACE = 'trace.msgpack';
+const SERIES = 'series.json';
+
+export async function carryOut(options: CarryOutOptions): Promise<RunRecord> {
+  const startedAt = new Date().toISOString();
+  const before = readCpuTimes();
+  try {
+    const { run, app } = await migrateOnce(options);
+    const steal = stealRatio(before, readCpuTimes());
+    return toRecord(options, startedAt, run, app, steal);
+  } catch (error) {
+    options.signal.throwIfAborted();
+    if (error instanceof ResultsError) throw error;
+    return failedRecord(options, startedAt, messageOf(error), stealRatio(before, readCpuTimes()));
+  }
+}
+
+async function migrateOnce(
+  options: CarryOutOptions,
+): Promise<{ readonly run: MeasuredRun; readonly app: RunRecord['app'] }> {
+  const { experiment, run, laboratory, guest, signal, onLine, runDirectory } = options;
+  const stage = await Stage.create({ laboratory, guest: guest.spec, link: run.link, signal });
+  const late = new AbortController();
+  const takeDown = (): void => void stage.testbed.down();
+  const timer = setTimeout(() => {
+    late.abort();
+    takeDown();
+  }, experiment.capMs + OVERTIME_MS);
+  signal.addEventListener('abort', takeDown);
+  let load: RunningKvload | null = null;
+  try {
+    const goodputBytesPerSec = await options.goodput(stage);
+    await stage.boot();
+    load = await startLoad(stage, options);
+    await stage.addDestination();
+    await stage.settle(experiment.settleMs);
+    const measured = await measuredMigration(stage, {
+      goodputBytesPerSec,
+      migrateArgs: migrateArgs(run, experiment, options.experimentPath, join(runDirectory, TRACE)),
+      onLine,
+      beforeMs: WATCH_BEFORE_MS,
+      afterMs: WATCH_AFTER_MS,
+    });
+    if (measured.controller.document === null) {
+      throw new Error(`slackwater gave no outcome: ${measured.controller.stderr.trim().slice(-500)}`);
+    }
+    writeFileSync(join(runDirectory, SERIES), JSON.stringify(measured.series));
+    writeFileSync(join(runDirectory, 'controller.log'), measured.controller.stderr);
+    await load?.stop();
+    return { run: measured, app: appFigures(options, load, measured) };
+  } catch (error) {
+    if (late.signal.aborted)
+      throw new Error(`not over after ${formatMs(experiment.capMs + OVERTIME_MS)}`, { cause: error });
+    throw error;
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', takeDown);
+    keepLogs(stage.testbed.directory, runDirectory);
+    await stage.testbed.down();
+  }
+}
+
+/** The application's clients, once its records are there; null for guests without. */
+async function startLoad(
+  stage: Stage,
+  { guest, laboratory, run, signal }: CarryOutOptions,
+): Promise<RunningKvload | null> {
+  if (guest.load === undefined) return null;
+  return await startKvload({
+    ...guest.load,
+    kvloadPath: laboratory.tools.kvloadPath,
+    netns: namespaceOf(stage.testbed.name, 'client'),
+    serverIp: ENDPOINTS.guest.ip,
+    seed: run.seed,
+    signal,
+  });
+}
+
+function appFigures(
+  { guest }: CarryOutOptions,
+  load: RunningKvload | null,
+  { moments }: MeasuredRun,
+): RunRecord['app'] {
+  const name = guest.spec.app?.name;
+  if (name === undefined) return null;
+  return {
+    name,
+    before: load?.figures(moments.watchedFromMs, moments.beganMs) ?? null,
+    during: load?.figures(moments.beganMs, moments.endedMs) ?? null,
+    after: load?.figures(moments.endedMs, moments.watchedToMs) ?? null,
+  };
+}
+
+/** QEMU's logs and the guest's consoles, before the testbed's directory goes. */
+function keepLogs(from: string, to: string): void {
+  if (!existsSync(from)) return;
+  for (const name of readdirSync(from).filter((each) => each.endsWith('.log'))) {
+    try {
+      copyFileSync(join(from, name), join(to, name));
+    } catch {
+      // A full disk; the record says what there is.
+    }
+  }
+}
+
+function filesOf({ runDirectory, relativeDirectory }: CarryOutOptions): RunRecord['files'] {
+  const names = existsSync(runDirectory) ? readdirSync(runDirectory) : [];
+  const path = (name: string): string => join(relativeDirectory, name);
+  return {
+    trace: names.includes(TRACE) ? path(TRACE) : null,
+    series: names.includes(SERIES) ? path(SERIES) : null,
+    logs: names.filter((name) => name.endsWith('.log')).map(path),
+  };
+}
+
+function identity({ run, attempt }: CarryOutOptions) {
+  return {
+    schema: RUN_SCHEMA,
+    kind: run.kind,
+    guest: run.guest.name,
+    link: run.link,
+    policy: run.policy.name,
+    repeat: run.repeat,
+    attempt,
+  } as const;
+}
+
+function toRecord(
+  options: CarryOutOptions,
+  startedAt: string,
+  run: MeasuredRun,
+  app: RunRecord['app'],
+  steal: number,
+): RunRecord {
+  const { document } = run.controller;
+  const completed = document?.outcome === 'completed';
+  const { coherence } = run;
+  return {
+    ...identity(options),
+    startedAt,
+    outcome: (document?.outcome ?? 'failed') as OutcomeKind | 'failed',
+    reason: document?.reason ?? '',
+    capped: document?.given_up ?? false,
+    tmtMs: document?.tmt_ms ?? null,
+    downtimeQemuMs: document?.downtime_qemu_ms ?? null,
+    downtimeStopToResumeMs: document?.downtime_stop_to_resume_ms ?? null,
+    downtimeGuestMs: completed ? (run.guestDowntime?.silenceMs ?? null) : null,
+    downtimeGuestAtLeastMs: completed ? (run.guestDowntime?.atLeastMs ?? null) : null,
+    downtimeForecastMs: document?.downtime_forecast_ms ?? null,
+    transferredBytes: document?.transferred_bytes ?? null,
+    rounds: document?.rounds ?? null,
+    usedPostcopy: document?.used_postcopy ?? false,
+    floorBytes: run.floorBytes,
+    floorMs: run.floorMs,
+    workPerSec: run.workPerSec,
+    app,
+    coherent: coherence.coherent,
+    lostPages: coherence.badPageCount,
+    lostBlocks: coherence.badBlockCount,
+    disturbances: disturbancesOf(run, steal),
+    stealRatio: steal,
+    proberGapMs: run.prober.ownGapMs,
+    files: filesOf(options),
+  };
+}
+
+function failedRecord(options: CarryOutOptions, startedAt: string, reason: string, steal: number): RunRecord {
+  return {
+    ...identity(options),
+    startedAt,
+    outcome: 'failed',
+    reason,
+    capped: false,
+    tmtMs: null,
+    downtimeQemuMs: null,
+    downtimeStopToResumeMs: null,
+    downtimeGuestMs: null,
+    downtimeGuestAtLeastMs: null,
+    downtimeForecastMs: null,
+    transferredBytes: null,
+    rounds: null,
+    usedPostcopy: false,
+    floorBytes: null,
+    floorMs: null,
+    workPerSec: { before: null, during: null, after: null },
+    app: null,
+    coherent: null,
+    lostPages: null,
+    lostBlocks: null,
+    disturbances: [],
+    stealRatio: steal,
+    proberGapMs: null,
+    files: filesOf(options),
+  };
+}

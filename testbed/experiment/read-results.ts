@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// A result directory as what reports are made of.
+
+import { existsSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { messageOf, readTrace, UsageError } from '../../src/index.ts';
+import {
+  parseExperiment,
+  parseRunRecords,
+  type RunRecord,
+  type RunSeries,
+} from '../../src/experiment/index.ts';
+import type { ResultSet, TimelineInput } from '../../src/report/index.ts';
+import type { MachineFacts } from './machine-facts.ts';
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new UsageError(`cannot read ${path}: ${messageOf(error)}`, {
+      cause: error,
+      remedy: 'name a directory that "slackwater-testbed experiment run" has filled',
+    });
+  }
+}
+
+/** @throws UsageError where this is no result directory, ExperimentError where a file in it is broken */
+export function readResults(directory: string): ResultSet {
+  const experiment = parseExperiment(read(join(directory, 'experiment.yaml')), 'experiment.yaml');
+  const recordsPath = join(directory, 'runs.jsonl');
+  const machinePath = join(directory, 'machine.json');
+  return {
+    name: experiment.name,
+    title: experiment.title,
+    about: experiment.about ?? '',
+    machine: existsSync(machinePath) ? (JSON.parse(read(machinePath)) as MachineFacts) : {},
+    policies: experiment.policies.map(({ name }) => name),
+    records: existsSync(recordsPath) ? parseRunRecords(read(recordsPath)) : [],
+    commands: `slackwater-testbed experiment run ${experiment.name}.yaml\nslackwater-testbed report DIR`,
+  };
+}
+
+/** One run's own files; what is not there any more is left out. */
+export function readTimeline(directory: string, record: RunRecord): TimelineInput {
+  const { trace, series } = record.files;
+  const present = (path: string | null): string | null =>
+    path !== null && existsSync(resolve(directory, path)) ? resolve(directory, path) : null;
+  const tracePath = present(trace);
+  const seriesPath = present(series);
+  return {
+    record,
+    rows: tracePath === null ? [] : readTrace(tracePath).rows,
+    series: seriesPath === null ? null : (JSON.parse(read(seriesPath)) as RunSeries),
+  };
+}

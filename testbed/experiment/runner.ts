@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// Carries an experiment out, run after run, as the plan and the records so far say. Killed at any moment, it goes on from
+// the records; what it left on the machine is reaped when it starts again.
+
+import { join } from 'node:path';
+import {
+  type Experiment,
+  nextRun,
+  type PlannedRun,
+  type RunRecord,
+  runStates,
+} from '../../src/experiment/index.ts';
+import { reap } from '../index.ts';
+import type { Laboratory } from '../stage/laboratory.ts';
+import { measureFloorGoodput } from '../stage/measured-run.ts';
+import type { Stage } from '../stage/stage.ts';
+import { carryOut } from './carry-out.ts';
+import { machineFacts } from './machine-facts.ts';
+import type { ResultsStore } from './results-store.ts';
+import { runGuest } from './run-guest.ts';
+
+export interface RunnerEvents {
+  /** What is running, what is left, when it will be done. */
+  readonly onRun: (run: PlannedRun, attempt: number, progress: Progress) => void;
+  readonly onRecord: (record: RunRecord) => void;
+  /** The controller's own lines of the run at hand. */
+  readonly onLine: (line: string) => void;
+}
+
+export interface Progress {
+  readonly done: number;
+  readonly hopeless: number;
+  readonly total: number;
+  /** By the mean of the runs of this session; null before the first. */
+  readonly leftMs: number | null;
+}
+
+export interface RunnerOptions {
+  readonly experiment: Experiment;
+  readonly experimentPath: string;
+  readonly plan: readonly PlannedRun[];
+  readonly store: ResultsStore;
+  readonly laboratory: Laboratory;
+  readonly signal: AbortSignal;
+  readonly events: RunnerEvents;
+}
+
+/** Runs all that is open. @throws ResultsError when results cannot be written, or the signal's reason */
+export async function runExperiment(options: RunnerOptions): Promise<void> {
+  const { experiment, plan, store, laboratory, signal, events } = options;
+  // A runner that was killed took its testbeds' owner with it.
+  await reap();
+  store.writeMachine(machineFacts(laboratory));
+  const goodputs = new Map<string, number>();
+  const startMs = performance.now();
+  let carriedOut = 0;
+  for (;;) {
+    signal.throwIfAborted();
+    const next = nextRun(plan, store.records);
+    if (next === null) return;
+    const { run, attempt } = next;
+    const elapsedMs = performance.now() - startMs;
+    events.onRun(run, attempt, progressOf(plan, store.records, carriedOut, elapsedMs));
+    const slug = run.slug;
+    const record = await carryOut({
+      experiment,
+      experimentPath: options.experimentPath,
+      laboratory,
+      run,
+      attempt,
+      guest: runGuest(run),
+      goodput: (stage) => goodputOf(goodputs, run.link, stage),
+      runDirectory: store.runDirectory(slug, attempt),
+      relativeDirectory: join('runs', attempt === 0 ? slug : `${slug}~${attempt}`),
+      signal,
+      onLine: events.onLine,
+    });
+    store.append(record);
+    events.onRecord(record);
+    carriedOut += 1;
+  }
+}
+
+/** Once per link and session: its shape does not change, and it takes four seconds. */
+async function goodputOf(known: Map<string, number>, link: string, stage: Stage): Promise<number> {
+  const goodput = known.get(link) ?? (await measureFloorGoodput(stage));
+  known.set(link, goodput);
+  return goodput;
+}
+
+export function progressOf(
+  plan: readonly PlannedRun[],
+  records: readonly RunRecord[],
+  carriedOut: number,
+  elapsedMs: number,
+): Progress {
+  const states = runStates(plan, records);
+  const count = (wanted: string): number => states.filter(({ state }) => state === wanted).length;
+  return {
+    done: count('done'),
+    hopeless: count('hopeless'),
+    total: plan.length,
+    leftMs: carriedOut === 0 ? null : (elapsedMs / carriedOut) * count('open'),
+  };
+}

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the guest's work reports say of its speed, on the clock of the migration (0: the migrate command).
+
+import type { RunSeries } from '../../src/experiment/index.ts';
+import type { ProberReport, WorkReport } from './prober-report.ts';
+
+/** Work per second between two moments of the prober's clock; null where no report came or the time is empty. */
+export function workPerSec(
+  reports: readonly WorkReport[],
+  fromMonotonicMs: number,
+  toMonotonicMs: number,
+): number | null {
+  const seconds = (toMonotonicMs - fromMonotonicMs) / 1000;
+  if (reports.length === 0 || seconds <= 0) return null;
+  let units = 0;
+  let previousMs = -Infinity;
+  for (const { receivedMonotonicMs, units: done } of reports) {
+    // A report counts for the time since the one before; of one that reaches over an edge, its share within.
+    const startMs = Math.max(previousMs, receivedMonotonicMs - 60_000);
+    const insideMs = Math.min(receivedMonotonicMs, toMonotonicMs) - Math.max(startMs, fromMonotonicMs);
+    if (insideMs > 0 && Number.isFinite(previousMs))
+      units += done * (insideMs / (receivedMonotonicMs - startMs));
+    previousMs = receivedMonotonicMs;
+  }
+  return units / seconds;
+}
+
+/** The run over time, for figures. */
+export function runSeries(report: ProberReport, startMonotonicMs: number): RunSeries {
+  const work = report.work.slice(1).map((each, i) => {
+    const before = report.work[i]?.receivedMonotonicMs ?? each.receivedMonotonicMs;
+    const spanMs = Math.max(1, each.receivedMonotonicMs - before);
+    return { atMs: each.receivedMonotonicMs - startMonotonicMs, perSec: (each.units / spanMs) * 1000 };
+  });
+  const silences = report.silences.map(({ startMonotonicMs: from, endMonotonicMs: to }) => ({
+    startMs: from - startMonotonicMs,
+    endMs: to - startMonotonicMs,
+  }));
+  return { work, silences };
+}
