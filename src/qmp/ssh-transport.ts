@@ -182,6 +182,8 @@ async function firstConnection(
     try {
       return await openSocket(name, { path: forward.localPath }, signal);
     } catch (error) {
+      // A deadline's reason looks like a connection's own error, and is not the forward's.
+      signal.throwIfAborted();
       if (!(error instanceof QmpConnectError)) throw error;
       if (error.reason !== 'missing' && error.reason !== 'refused') {
         throw new QmpConnectError('ssh', name, `cannot use the forward to ${name}: ${messageOf(error)}`, {
