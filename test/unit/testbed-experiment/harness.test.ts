@@ -159,7 +159,7 @@ t.test('work that is reported across an edge counts by its share, and a silence 
 });
 
 t.test('the experiments that come with the testbed can be carried out', async (t) => {
-  for (const name of ['quick', 'convergence', 'vep291', 'no-postcopy']) {
+  for (const name of ['quick', 'convergence', 'vep291', 'no-postcopy', 'apps']) {
     const path = join(import.meta.dirname, '../../../testbed/experiments', `${name}.yaml`);
     const experiment = parseExperiment(readFileSync(path, 'utf8'), `${name}.yaml`);
     t.equal(experiment.name, name);
