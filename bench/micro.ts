@@ -12,10 +12,11 @@ import { quantile } from 'simple-statistics';
 import { Bench } from 'tinybench';
 import { createAdaptivePolicy } from '../src/decide/index.ts';
 import { initForecast, stepForecast } from '../src/forecast/index.ts';
-import type { Objective, Observation, PolicyContext } from '../src/model/index.ts';
+import type { Observation } from '../src/model/index.ts';
 import { foldPass, foldReading, initObserve, readMigrationInfo } from '../src/observe/index.ts';
 import { connectQmp, type QmpClient, QmpConnectError } from '../src/qmp/index.ts';
 import { createTrace, readTrace } from '../src/record/index.ts';
+import { policyContext } from '../test/unit/support/policy-context.ts';
 
 const MIB = 1024 * 1024;
 const EVENTS = 500;
@@ -91,32 +92,6 @@ async function benchQmp(directory: string, bench: Bench): Promise<() => Promise<
   };
 }
 
-const OBJECTIVE: Objective = {
-  maxDowntimeMs: 300,
-  allowDowntimeMs: null,
-  deadlineMs: null,
-  postcopy: 'allowed',
-};
-
-const CONTEXT: PolicyContext = {
-  objective: OBJECTIVE,
-  memoryBytes: 512 * MIB,
-  postcopyReady: true,
-  preemptReady: true,
-  parameters: {
-    maxBandwidthBytesPerSec: 134_217_728,
-    maxPostcopyBandwidthBytesPerSec: 0,
-    downtimeLimitMs: 300,
-    availSwitchoverBandwidthBytesPerSec: 0,
-    throttleTriggerPercent: 50,
-    throttleInitialPercent: 20,
-    throttleIncrementPercent: 10,
-    throttleMaxPercent: 99,
-    xbzrleCacheBytes: 64 * MIB,
-  },
-  sendQueueBytes: 4 * MIB,
-};
-
 /** A round's end in the middle of a migration: the reply read, folded, forecast and decided on. */
 const policy = createAdaptivePolicy();
 
@@ -147,7 +122,7 @@ function oneRound(): Observation {
     switchoverBytesPerSec: null,
   });
   const { forecast } = stepForecast(initForecast({ switchoverMs: 30 }), folded.observation);
-  policy.step(policy.init(CONTEXT).state, {
+  policy.step(policy.init(policyContext()).state, {
     kind: 'observation',
     nowMs,
     observation: folded.observation,

@@ -24,6 +24,7 @@ const PACKAGE_OF: Readonly<Record<string, string>> = {
   gcc: 'gcc libc6-dev',
   ip: 'iproute2',
   make: 'make',
+  readelf: 'binutils',
   tc: 'iproute2',
 };
 

@@ -29,7 +29,11 @@ export function addControlOptions(command: Command): Command {
     .option('--deadline <time>', 'be done by then, counted from the start of the migration')
     .option('--no-postcopy', 'pre-copy only')
     .option('--require-postcopy', 'refuse to start where post-copy cannot be used')
-    .option('--policy <name|file>', 'adaptive, qemu-default, postcopy-immediate, or ./mine.mjs', 'adaptive')
+    .option(
+      '--policy <name|file>',
+      'adaptive, qemu-default, postcopy-immediate, a peer such as nova-abort, or ./mine.mjs',
+      'adaptive',
+    )
     .option('--mode <mode>', 'enforce acts, advise asks, observe only watches', 'enforce')
     .option('--give-up <time>', 'cancel a pre-copy that has not finished by then, whatever the policy')
     .option('--postcopy-stall <time>', 'pause a post-copy in which nothing moves for this long', '5s')

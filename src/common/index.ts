@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 export * from './clock.ts';
 export * from './errors.ts';
+export { groupBy } from './group-by.ts';
 export * from './units.ts';
-export { packageVersion } from './version.ts';
+export { packageRoot, packageVersion } from './package.ts';

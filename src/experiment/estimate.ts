@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // How long an experiment will take, before anything is run.
 
+import { groupBy } from '../common/index.ts';
 import { expandExperiment, type PlannedRun } from './expand.ts';
-import { groupBy } from './group-by.ts';
 import { HOPELESS_RUNS } from './next-run.ts';
 import type { Experiment, ExperimentGuest } from './schema.ts';
 

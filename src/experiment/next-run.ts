@@ -3,7 +3,7 @@
 // killed at any moment and go on.
 
 import type { PlannedRun } from './expand.ts';
-import { groupBy } from './group-by.ts';
+import { groupBy } from '../common/index.ts';
 import { cellKey, runKey } from './run-key.ts';
 import type { RunRecord } from './run-record.ts';
 

@@ -3,11 +3,11 @@
 // without a single run, so that a gap is seen.
 
 import { median } from 'simple-statistics';
+import { groupBy } from '../common/index.ts';
 import { cellIsHopeless, type RunRecord } from '../experiment/index.ts';
 import type { Random } from './random.ts';
 import {
   countingRuns,
-  groupBy,
   isCompleted,
   keyOf,
   measured,

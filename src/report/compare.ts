@@ -2,6 +2,7 @@
 // Two result sets of the same experiment, cell by cell: what really changed, and whether anything got worse.
 
 import { median } from 'simple-statistics';
+import { groupBy } from '../common/index.ts';
 import { cellIsHopeless, type RunRecord } from '../experiment/index.ts';
 import {
   type Candidate,
@@ -14,7 +15,7 @@ import {
 } from './change.ts';
 import { type ControlNoise, controlNoise, noiseOn } from './noise.ts';
 import type { Random } from './random.ts';
-import { countingRuns, groupBy, isCompleted, keyOf, measured, type ResultSet } from './result-set.ts';
+import { countingRuns, isCompleted, keyOf, measured, type ResultSet } from './result-set.ts';
 import { RESAMPLES } from './statistics.ts';
 
 export interface Comparison {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The tables and lists of the page.
 
-import { formatMs } from '../common/index.ts';
+import { formatMs, groupBy } from '../common/index.ts';
 import type { Against } from './against.ts';
 import { ABSENT, count, formatInterval, formatP, formatRatio, orAbsent } from './format.ts';
 import { type Child, el, type Markup } from './markup.ts';
 import type { Report } from './report.ts';
-import { ADAPTIVE, groupBy, keyOf } from './result-set.ts';
+import { ADAPTIVE, keyOf } from './result-set.ts';
 import type { PairedDifference } from './significance.ts';
 import { type CellText, columnsFor, settingNote } from './table.ts';
 import { type Claim, CLAIMS, type Verdict } from './verdict.ts';

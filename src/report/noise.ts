@@ -2,9 +2,10 @@
 // The machine's own noise: how far migrations of an idle guest differ from each other when nothing was changed.
 
 import { medianAbsoluteDeviation } from 'simple-statistics';
+import { groupBy } from '../common/index.ts';
 import type { RunRecord } from '../experiment/index.ts';
 import type { Random } from './random.ts';
-import { countingRuns, groupBy, isCompleted, keyOf, measured } from './result-set.ts';
+import { countingRuns, isCompleted, keyOf, measured } from './result-set.ts';
 import { summarize, type Summary } from './statistics.ts';
 
 /** A figure that control runs give the noise of. */

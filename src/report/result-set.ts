@@ -29,17 +29,6 @@ export function keyOf(...parts: readonly (string | number)[]): string {
   return JSON.stringify(parts);
 }
 
-/** Values by key, in the order of first appearance. */
-export function groupBy<T>(values: readonly T[], key: (value: T) => string): Map<string, T[]> {
-  const groups = new Map<string, T[]>();
-  for (const value of values) {
-    const group = groups.get(key(value));
-    if (group === undefined) groups.set(key(value), [value]);
-    else group.push(value);
-  }
-  return groups;
-}
-
 /**
  * The attempts that figures are made of: of each run the one that counts, unless no attempt could be carried out (which
  * says something of the machine, nothing of the policy).

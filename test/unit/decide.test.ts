@@ -5,35 +5,16 @@ import { choosePlan, createAdaptivePolicy, policyByName, stepStall } from '../..
 import { dirtyBytesWithin, initForecast, predictChoices, stepForecast } from '../../src/forecast/index.ts';
 import type { Action, DirtyCurve, Forecast, Objective, PolicyContext } from '../../src/model/index.ts';
 import { GIGABIT_BYTES_PER_SEC, MIB, observation } from './support/observation.ts';
+import { OBJECTIVE, policyContext } from './support/policy-context.ts';
 
 const BANDWIDTH = GIGABIT_BYTES_PER_SEC;
 
-const OBJECTIVE: Objective = {
-  maxDowntimeMs: 300,
-  allowDowntimeMs: null,
-  deadlineMs: null,
-  postcopy: 'allowed',
-};
-
 function context(objective: Partial<Objective> = {}, postcopyReady = true): PolicyContext {
-  return {
+  return policyContext({
     objective: { ...OBJECTIVE, ...objective },
-    memoryBytes: 512 * MIB,
     postcopyReady,
     preemptReady: postcopyReady,
-    parameters: {
-      maxBandwidthBytesPerSec: 134_217_728,
-      maxPostcopyBandwidthBytesPerSec: 0,
-      downtimeLimitMs: 300,
-      availSwitchoverBandwidthBytesPerSec: 0,
-      throttleTriggerPercent: 50,
-      throttleInitialPercent: 20,
-      throttleIncrementPercent: 10,
-      throttleMaxPercent: 99,
-      xbzrleCacheBytes: 64 * MIB,
-    },
-    sendQueueBytes: 4 * MIB,
-  };
+  });
 }
 
 /** Runs a policy through the pre-copy of a guest with that curve; returns the actions by round, until it acts. */

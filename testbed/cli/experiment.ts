@@ -4,7 +4,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import type { Command } from 'commander';
-import { formatBytes, formatMs, messageOf, UsageError } from '../../src/index.ts';
+import { formatBytes, formatMs, messageOf, packageRoot, UsageError } from '../../src/index.ts';
 import {
   estimateMs,
   type Experiment,
@@ -20,11 +20,15 @@ import { type Progress, runExperiment } from '../experiment/runner.ts';
 import { parseLink, tcpGoodputBytesPerSec } from '../net/link-profiles.ts';
 import { openLaboratory } from '../stage/laboratory.ts';
 import type { CommandEnvironment } from './environment.ts';
-import { experimentsFolder } from './folders.ts';
 
 /** From the two QEMUs' start to a guest in its workload, the link measured, and all down again: on the reference machine. */
 const BOOT_MS = 12_000;
 const AFTER_MS = 4000;
+
+/** The experiments that come with the testbed. */
+function experimentsFolder(): string {
+  return join(packageRoot(), 'testbed', 'experiments');
+}
 
 interface RunFlags {
   readonly results?: string;

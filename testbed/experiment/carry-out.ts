@@ -6,7 +6,7 @@ import { copyFileSync, existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { formatMs, messageOf, type OutcomeKind } from '../../src/index.ts';
 import { type Experiment, type PlannedRun, RUN_SCHEMA, type RunRecord } from '../../src/experiment/index.ts';
-import { ResultsError } from './results-store.ts';
+import { ResultsError, type RunDirectory } from './results-store.ts';
 import type { Laboratory } from '../stage/laboratory.ts';
 import { ENDPOINTS, namespaceOf } from '../net/plan.ts';
 import { type RunningKvload, startKvload } from '../measure/index.ts';
@@ -26,9 +26,7 @@ export interface CarryOutOptions {
   /** Of one TCP stream over this run's link; measured on the run's own testbed where it is not known yet. */
   readonly goodput: (stage: Stage) => Promise<number>;
   /** This attempt's own, empty. */
-  readonly runDirectory: string;
-  /** The result directory, from which a record's paths are told. */
-  readonly relativeDirectory: string;
+  readonly directory: RunDirectory;
   readonly signal: AbortSignal;
   readonly onLine: (line: string) => void;
 }
@@ -58,7 +56,7 @@ export async function carryOut(options: CarryOutOptions): Promise<RunRecord> {
 async function migrateOnce(
   options: CarryOutOptions,
 ): Promise<{ readonly run: MeasuredRun; readonly app: RunRecord['app'] }> {
-  const { experiment, run, laboratory, guest, signal, onLine, runDirectory } = options;
+  const { experiment, run, laboratory, guest, signal, onLine, directory } = options;
   const stage = await Stage.create({ laboratory, guest: guest.spec, link: run.link, signal });
   const late = new AbortController();
   const takeDown = (): void => void stage.testbed.down();
@@ -76,7 +74,7 @@ async function migrateOnce(
     await stage.settle(experiment.settleMs);
     const measured = await measuredMigration(stage, {
       goodputBytesPerSec,
-      migrateArgs: migrateArgs(run, experiment, options.experimentPath, join(runDirectory, TRACE)),
+      migrateArgs: migrateArgs(run, experiment, options.experimentPath, join(directory.path, TRACE)),
       onLine,
       beforeMs: WATCH_BEFORE_MS,
       afterMs: WATCH_AFTER_MS,
@@ -84,8 +82,8 @@ async function migrateOnce(
     if (measured.controller.document === null) {
       throw new Error(`slackwater gave no outcome: ${measured.controller.stderr.trim().slice(-500)}`);
     }
-    writeFileSync(join(runDirectory, SERIES), JSON.stringify(measured.series));
-    writeFileSync(join(runDirectory, 'controller.log'), measured.controller.stderr);
+    writeFileSync(join(directory.path, SERIES), JSON.stringify(measured.series));
+    writeFileSync(join(directory.path, 'controller.log'), measured.controller.stderr);
     await load?.stop();
     return { run: measured, app: appFigures(options, load, measured) };
   } catch (error) {
@@ -95,7 +93,7 @@ async function migrateOnce(
   } finally {
     clearTimeout(timer);
     signal.removeEventListener('abort', takeDown);
-    keepLogs(stage.testbed.directory, runDirectory);
+    keepLogs(stage.testbed.directory, directory.path);
     await stage.testbed.down();
   }
 }
@@ -143,9 +141,9 @@ function keepLogs(from: string, to: string): void {
   }
 }
 
-function filesOf({ runDirectory, relativeDirectory }: CarryOutOptions): RunRecord['files'] {
-  const names = existsSync(runDirectory) ? readdirSync(runDirectory) : [];
-  const path = (name: string): string => join(relativeDirectory, name);
+function filesOf({ directory }: CarryOutOptions): RunRecord['files'] {
+  const names = existsSync(directory.path) ? readdirSync(directory.path) : [];
+  const path = (name: string): string => join(directory.relative, name);
   return {
     trace: names.includes(TRACE) ? path(TRACE) : null,
     series: names.includes(SERIES) ? path(SERIES) : null,

@@ -21,6 +21,9 @@ export async function checkPlan(
       problems.add(`${what}: ${messageOf(error)}`);
     }
   };
+  if (experiment.hosts !== null) {
+    problems.add('hosts: this testbed runs in namespaces of one machine, and reaches no others');
+  }
   for (const link of experiment.links) await attempt(`link ${link}`, () => parseLink(link));
   if (problems.size === 0) {
     const byGuest = new Map(plan.map((run) => [run.guest.name, run]));

@@ -33,6 +33,12 @@ const LOCK = 'runner.lock';
 const RESERVE = '.reserve';
 const RESERVE_BYTES = 256 * 1024;
 
+/** Where one attempt's files go: on this machine, and from the result directory, as records tell it. */
+export interface RunDirectory {
+  readonly path: string;
+  readonly relative: string;
+}
+
 export class ResultsStore {
   readonly directory: string;
   readonly #records: RunRecord[];
@@ -73,15 +79,16 @@ export class ResultsStore {
   }
 
   /** A new, empty directory for one attempt's files; what a killed runner left in it goes. */
-  runDirectory(slug: string, attempt: number): string {
-    const path = join(this.directory, 'runs', attempt === 0 ? slug : `${slug}~${attempt}`);
+  runDirectory(slug: string, attempt: number): RunDirectory {
+    const relative = join('runs', attempt === 0 ? slug : `${slug}~${attempt}`);
+    const path = join(this.directory, relative);
     rmSync(path, { recursive: true, force: true });
     try {
       mkdirSync(path, { recursive: true });
     } catch (error) {
       throw new ResultsError(`cannot make ${path}: ${messageOf(error)}`, { cause: error });
     }
-    return path;
+    return { path, relative };
   }
 
   writeMachine(facts: Readonly<Record<string, unknown>>): void {

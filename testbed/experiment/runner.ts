@@ -2,7 +2,6 @@
 // Carries an experiment out, run after run, as the plan and the records so far say. Killed at any moment, it goes on from
 // the records; what it left on the machine is reaped when it starts again.
 
-import { join } from 'node:path';
 import {
   type Experiment,
   nextRun,
@@ -61,7 +60,6 @@ export async function runExperiment(options: RunnerOptions): Promise<void> {
     const { run, attempt } = next;
     const elapsedMs = performance.now() - startMs;
     events.onRun(run, attempt, progressOf(plan, store.records, carriedOut, elapsedMs));
-    const slug = run.slug;
     const record = await carryOut({
       experiment,
       experimentPath: options.experimentPath,
@@ -70,8 +68,7 @@ export async function runExperiment(options: RunnerOptions): Promise<void> {
       attempt,
       guest: runGuest(run),
       goodput: (stage) => goodputOf(goodputs, run.link, stage),
-      runDirectory: store.runDirectory(slug, attempt),
-      relativeDirectory: join('runs', attempt === 0 ? slug : `${slug}~${attempt}`),
+      directory: store.runDirectory(run.slug, attempt),
       signal,
       onLine: events.onLine,
     });

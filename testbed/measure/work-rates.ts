@@ -13,14 +13,12 @@ export function workPerSec(
   const seconds = (toMonotonicMs - fromMonotonicMs) / 1000;
   if (reports.length === 0 || seconds <= 0) return null;
   let units = 0;
-  let previousMs = -Infinity;
-  for (const { receivedMonotonicMs, units: done } of reports) {
+  for (const [index, { receivedMonotonicMs: endMs, units: done }] of reports.entries()) {
     // A report counts for the time since the one before; of one that reaches over an edge, its share within.
-    const startMs = Math.max(previousMs, receivedMonotonicMs - 60_000);
-    const insideMs = Math.min(receivedMonotonicMs, toMonotonicMs) - Math.max(startMs, fromMonotonicMs);
-    if (insideMs > 0 && Number.isFinite(previousMs))
-      units += done * (insideMs / (receivedMonotonicMs - startMs));
-    previousMs = receivedMonotonicMs;
+    const startMs = reports[index - 1]?.receivedMonotonicMs;
+    if (startMs === undefined) continue;
+    const insideMs = Math.min(endMs, toMonotonicMs) - Math.max(startMs, fromMonotonicMs);
+    if (insideMs > 0) units += done * (insideMs / (endMs - startMs));
   }
   return units / seconds;
 }

@@ -3,9 +3,8 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { RefusedError } from '../../src/index.ts';
+import { join } from 'node:path';
+import { packageRoot, RefusedError } from '../../src/index.ts';
 
 /** The document of `slackwater migrate --json`. */
 export interface MigrateDocument {
@@ -44,9 +43,7 @@ export interface RunningController {
 
 /** The built command of this checkout. @throws RefusedError when it was not built */
 export function slackwaterProgram(): string {
-  let directory = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(directory, 'package.json'))) directory = dirname(directory);
-  const program = join(directory, 'dist', 'src', 'cli', 'main.js');
+  const program = join(packageRoot(), 'dist', 'src', 'cli', 'main.js');
   if (!existsSync(program)) {
     throw new RefusedError('the slackwater command is not built', { remedy: 'npm run build' });
   }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Workload files: testbed/workloads/NAME.yaml.
 
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { readdirSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { packageRoot } from '../../src/index.ts';
 import { FieldsFile } from './fields.ts';
 import { readApp } from './read-app.ts';
 import { readPattern } from './read-pattern.ts';
@@ -13,9 +14,7 @@ const EXTENSION = '.yaml';
 
 /** The folder of the workloads that come with the testbed. */
 export function workloadsFolder(): string {
-  let directory = import.meta.dirname;
-  while (!existsSync(join(directory, 'package.json'))) directory = dirname(directory);
-  return join(directory, 'testbed', 'workloads');
+  return join(packageRoot(), 'testbed', 'workloads');
 }
 
 /**

@@ -4,6 +4,7 @@
 
 import type { Action, Forecast, Observation, Policy, PolicyContext } from '../../../src/model/index.ts';
 import { MIB, observation } from './observation.ts';
+import { OBJECTIVE, policyContext } from './policy-context.ts';
 
 export const GIB = 1024 * MIB;
 export const MB = 1e6;
@@ -20,26 +21,9 @@ export const NO_FORECAST: Forecast = {
   downtimeOverheadMs: 0,
 };
 
+/** Of an operator whose maximum downtime is not QEMU's default, so that it shows who goes by it. */
 export function peerContext(fields: Partial<PolicyContext> = {}): PolicyContext {
-  return {
-    objective: { maxDowntimeMs: 250, allowDowntimeMs: null, deadlineMs: null, postcopy: 'allowed' },
-    memoryBytes: 512 * MIB,
-    postcopyReady: true,
-    preemptReady: true,
-    parameters: {
-      maxBandwidthBytesPerSec: 134_217_728,
-      maxPostcopyBandwidthBytesPerSec: 0,
-      downtimeLimitMs: 300,
-      availSwitchoverBandwidthBytesPerSec: 0,
-      throttleTriggerPercent: 50,
-      throttleInitialPercent: 20,
-      throttleIncrementPercent: 10,
-      throttleMaxPercent: 99,
-      xbzrleCacheBytes: 64 * MIB,
-    },
-    sendQueueBytes: 4 * MIB,
-    ...fields,
-  };
+  return policyContext({ objective: { ...OBJECTIVE, maxDowntimeMs: 250 }, ...fields });
 }
 
 export interface Scenario {

@@ -93,11 +93,11 @@ t.test('a result directory goes on where a killed runner left it', async (t) => 
 
 t.test('what a killed runner left in a run’s own directory goes before the run is done again', async (t) => {
   const store = await ResultsStore.open(join(t.testdir(), 'results'), TEXT, false);
-  const path = store.runDirectory('hot_adaptive_0', 0);
+  const { path } = store.runDirectory('hot_adaptive_0', 0);
   writeFileSync(join(path, 'trace.msgpack'), 'half');
-  t.equal(store.runDirectory('hot_adaptive_0', 0), path);
+  t.equal(store.runDirectory('hot_adaptive_0', 0).path, path);
   t.notOk(existsSync(join(path, 'trace.msgpack')));
-  t.not(store.runDirectory('hot_adaptive_0', 1), path, 'another attempt has its own');
+  t.not(store.runDirectory('hot_adaptive_0', 1).path, path, 'another attempt has its own');
   store.close();
 });
 
@@ -121,6 +121,17 @@ t.test('what an experiment names and nobody has is told before the first run', a
   await t.rejects(
     checkPlan(expandExperiment(wrong), wrong, '/somewhere/small.yaml'),
     /no-such-work(.|\n)*no-such-policy/,
+  );
+});
+
+t.test('an experiment for two real machines is refused, not run on this one', async (t) => {
+  const host = (name: string, address: string): string =>
+    `{ ssh: ${name}, nic: eth1, address: ${address}, qemu: /usr/bin/qemu-system-x86_64 }`;
+  const hosts = `hosts:\n  source: ${host('a', '10.0.0.1')}\n  destination: ${host('b', '10.0.0.2')}\n  client: { ssh: c }\n`;
+  const elsewhere = parseExperiment(TEXT + hosts, 'small.yaml');
+  await t.rejects(
+    checkPlan([], elsewhere, '/somewhere/small.yaml'),
+    /hosts: this testbed runs in namespaces/,
   );
 });
 
