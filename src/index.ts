@@ -3,6 +3,11 @@
 
 export * from './common/index.ts';
 export * from './control/index.ts';
-export { createAdaptivePolicy, policyNames, type PostcopyEntryOptions } from './decide/index.ts';
+export {
+  createAdaptivePolicy,
+  fixedSettingNames,
+  policyNames,
+  type PostcopyEntryOptions,
+} from './decide/index.ts';
 export type * from './model/index.ts';
 export { readTrace, type Trace, type TraceRow } from './record/index.ts';

@@ -1,95 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 // Slackwater's own policy: holds QEMU's switchover, lets pre-copy run while a round still pays, releases it when a
-// switchover within the maximum downtime is possible, and otherwise goes post-copy at the round boundary after which
-// nothing is gained by waiting. A fold: the whole state is the value that step returns.
+// switchover within the maximum downtime is possible, and otherwise goes post-copy: in the first pass where it is sure by
+// then that pre-copy is hopeless, else at the round boundary after which nothing is gained by waiting. A fold: the whole
+// state is the value that step returns.
 
-import type {
-  Action,
-  Forecast,
-  Observation,
-  Policy,
-  PolicyContext,
-  PolicyInput,
-  PolicyStep,
-} from '../model/index.ts';
+import type { Forecast, Observation, Policy, PolicyInput, PolicyStep } from '../model/index.ts';
+import {
+  type AdaptiveState,
+  enterPostcopy,
+  HOLD_DOWNTIME_LIMIT_MS,
+  type Phase,
+  reHold,
+  release,
+  releaseOrKeep,
+  result,
+  switchOver,
+} from './adaptive-state.ts';
+import { asScheduled, duringFirstPass } from './first-pass.ts';
 import { choosePlan, type Plan } from './plan.ts';
 import {
-  beginPostcopy,
   defaultPostcopyEntry,
-  type EntryState,
   type PostcopyEntryOptions,
+  quietMsOf,
   stepPostcopy,
 } from './postcopy-entry.ts';
-import {
-  deadlineReason,
-  holdReason,
-  moreRoundsReason,
-  postcopyReason,
-  releaseReason,
-  stuckReason,
-} from './reasons.ts';
-
-/** Long enough for QEMU never to complete by itself, never 0: with 0 QEMU completes unchecked and blacks out. */
-export const HOLD_DOWNTIME_LIMIT_MS = 1;
+import { deadlineReason, holdReason, moreRoundsReason, releaseReason, stuckReason } from './reasons.ts';
 
 /** Rounds in a row that were to shrink the dirty set, and did not, after which the forecast of more rounds is not believed. */
 const BROKEN_PROMISES = 2;
 
 /** Round boundaries in a row that must say "no switchover fits" before pre-copy is called hopeless. */
 const STUCK_ROUNDS = 2;
-
-type Phase =
-  | { readonly kind: 'holding'; readonly stuckRounds: number }
-  | { readonly kind: 'released'; readonly ceilingMs: number }
-  | { readonly kind: 'postcopy'; readonly entry: EntryState }
-  | { readonly kind: 'ended' };
-
-export interface AdaptiveState {
-  readonly context: PolicyContext;
-  readonly options: PostcopyEntryOptions;
-  readonly phase: Phase;
-  /** The round that was decided on last: one decision per round. */
-  readonly decidedRound: number;
-  /** What the next round was said to leave dirty at most, when it was decided to go on; null: no promise is open. */
-  readonly promisedBytes: number | null;
-  readonly brokenPromises: number;
-}
-
-function result(
-  state: AdaptiveState,
-  phase: Phase,
-  actions: readonly Action[] = [],
-  wakeAtMs: number | null = null,
-): PolicyStep<AdaptiveState> {
-  return { state: { ...state, phase }, actions, wakeAtMs };
-}
-
-/** Lifts the hold: QEMU completes as soon as what is left fits into what the ceiling leaves for the transfer. */
-function release(
-  state: AdaptiveState,
-  forecast: Forecast,
-  observation: Observation,
-  plan: Extract<Plan, { kind: 'finish' }>,
-): PolicyStep<AdaptiveState> {
-  const { parameters } = state.context;
-  const transferMs = Math.max(
-    HOLD_DOWNTIME_LIMIT_MS,
-    Math.floor(plan.ceilingMs - forecast.downtimeOverheadMs),
-  );
-  const bandwidth = forecast.bandwidthBytesPerSec;
-  const action: Action = {
-    kind: 'set-parameters',
-    change: {
-      downtimeLimitMs: transferMs,
-      // QEMU would judge by the last 100 ms; we know the rate over a longer window.
-      ...(parameters.availSwitchoverBandwidthBytesPerSec !== null && bandwidth !== null
-        ? { availSwitchoverBandwidthBytesPerSec: Math.round(bandwidth) }
-        : {}),
-    },
-    reason: releaseReason(forecast, observation, plan.choice, plan.ceilingMs),
-  };
-  return result(state, { kind: 'released', ceilingMs: plan.ceilingMs }, [action]);
-}
 
 function stuck(
   state: AdaptiveState,
@@ -105,20 +46,14 @@ function stuck(
   const hopeless = stuckRounds >= STUCK_ROUNDS;
   if (hopeless && objective.allowDowntimeMs !== null && now !== undefined) {
     if (now.downtimeMs.high <= objective.allowDowntimeMs) {
-      return release(state, forecast, observation, {
-        kind: 'finish',
-        choice: now,
-        ceilingMs: objective.allowDowntimeMs,
-      });
+      const ceilingMs = objective.allowDowntimeMs;
+      return release(state, forecast, ceilingMs, releaseReason(forecast, observation, now, ceilingMs));
     }
   }
   // Within the error band of the limit: offer QEMU exactly the limit. It completes only if what is left fits.
   if (!plan.surely && now !== undefined && now.downtimeMs.expected <= objective.maxDowntimeMs) {
-    return release(state, forecast, observation, {
-      kind: 'finish',
-      choice: now,
-      ceilingMs: objective.maxDowntimeMs,
-    });
+    const ceilingMs = objective.maxDowntimeMs;
+    return release(state, forecast, ceilingMs, releaseReason(forecast, observation, now, ceilingMs));
   }
   // A deadline is leave to go on until then: the guest may calm down.
   if (hopeless && (objective.deadlineMs === null || nowMs >= objective.deadlineMs)) {
@@ -137,14 +72,6 @@ function stuck(
     ],
     objective.deadlineMs,
   );
-}
-
-/** Takes a release back that QEMU could not use: the guest dirtied more than was forecast. */
-function reHold(state: AdaptiveState): Action[] {
-  if (state.phase.kind !== 'released') return [];
-  return [
-    { kind: 'set-parameters', change: { downtimeLimitMs: HOLD_DOWNTIME_LIMIT_MS }, reason: holdReason() },
-  ];
 }
 
 function decideRound(
@@ -166,10 +93,10 @@ function decideRound(
   };
   if (plan === null) return result(state, holding, [], objective.deadlineMs);
   if (plan.kind === 'stuck') return stuck(state, nowMs, forecast, observation, plan);
-  if (plan.choice.rounds > 0) {
-    const next = forecast.precopy[1];
-    const promisedBytes =
-      next === undefined ? null : next.dirtyAtSwitchBytes * (1 + Math.max(forecast.errorRatio, 0.1));
+  const next = forecast.precopy[1];
+  const promisedBytes =
+    next === undefined ? null : next.dirtyAtSwitchBytes * (1 + Math.max(forecast.errorRatio, 0.1));
+  if (plan.kind === 'go-on') {
     return result(
       { ...state, promisedBytes },
       { kind: 'holding', stuckRounds: 0 },
@@ -177,25 +104,10 @@ function decideRound(
       objective.deadlineMs,
     );
   }
-  if (plan.kind === 'finish') return release(state, forecast, observation, plan);
-  const reason = postcopyReason(
-    forecast,
-    observation,
-    plan.choice,
-    plan.bestPrecopyMs,
-    objective.maxDowntimeMs,
-  );
-  return enterPostcopy(
-    state,
-    beginPostcopy(state.options, state.context, nowMs, forecast, plan.choice.dirtyAtSwitchBytes, reason),
-  );
-}
-
-function enterPostcopy(
-  state: AdaptiveState,
-  step: { entry: EntryState; actions: readonly Action[]; wakeAtMs: number | null },
-): PolicyStep<AdaptiveState> {
-  return result(state, { kind: 'postcopy', entry: step.entry }, step.actions, step.wakeAtMs);
+  if (plan.kind === 'finish') {
+    return releaseOrKeep({ ...state, promisedBytes }, forecast, observation, plan);
+  }
+  return switchOver(state, nowMs, observation, forecast, plan);
 }
 
 function step(state: AdaptiveState, input: PolicyInput): PolicyStep<AdaptiveState> {
@@ -206,6 +118,10 @@ function step(state: AdaptiveState, input: PolicyInput): PolicyStep<AdaptiveStat
   }
   const { deadlineMs } = context.objective;
   if (input.kind === 'tick') {
+    if (phase.kind === 'scheduled') {
+      if (input.nowMs < phase.atMs) return result(state, phase, [], phase.atMs);
+      return asScheduled(state, phase, input.nowMs);
+    }
     const late = deadlineMs !== null && input.nowMs >= deadlineMs && !context.postcopyReady;
     if (!late) return result(state, phase);
     return result(state, { kind: 'ended' }, [
@@ -215,15 +131,19 @@ function step(state: AdaptiveState, input: PolicyInput): PolicyStep<AdaptiveStat
   const { observation, forecast, nowMs } = input;
   if (observation.status === 'postcopy-active') {
     // Somebody else switched: take the entry over where it stands.
+    const pushMs = restMs(forecast, observation);
     return enterPostcopy(
       state,
       stepPostcopy(
         state.options,
         context,
-        { kind: 'switching', pushMs: restMs(forecast, observation) },
+        { kind: 'switching', quietMs: quietMsOf(state.options, pushMs, nowMs + pushMs) },
         input,
       ),
     );
+  }
+  if (observation.status === 'active' && observation.round === 1 && state.decidedRound <= 1) {
+    return duringFirstPass(state, nowMs, observation, forecast);
   }
   const isNewRound =
     observation.kind === 'round' && observation.round >= 2 && observation.round > state.decidedRound;

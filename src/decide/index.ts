@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-export { createAdaptivePolicy, HOLD_DOWNTIME_LIMIT_MS } from './adaptive.ts';
+export { createAdaptivePolicy } from './adaptive.ts';
+export { HOLD_DOWNTIME_LIMIT_MS } from './adaptive-state.ts';
+export { fixedSettingNames } from './fixed-settings.ts';
 export { livesByClock, type OutOfReach, peerIds, peerPolicy, PEERS_OUT_OF_REACH } from './peers/index.ts';
 export { choosePlan, type Plan } from './plan.ts';
 export type { PostcopyEntryOptions } from './postcopy-entry.ts';

@@ -4,7 +4,7 @@
 // send queue is long in time it is drained before the switch. Part of the adaptive policy's fold. What each part brings:
 // bench/README.md.
 
-import type { Action, Forecast, PolicyContext, PolicyInput, Reason } from '../model/index.ts';
+import type { Action, Forecast, PolicyContext, PolicyInput, Prediction, Reason } from '../model/index.ts';
 
 export interface PostcopyEntryOptions {
   /** Let a send queue of more than this run empty before the switch: STOP to RESUME need not wait for it. */
@@ -15,6 +15,10 @@ export interface PostcopyEntryOptions {
   readonly quietRequests: number;
   /** ... or, on a fast link, after this share of the time that the push of the whole dirty set takes. */
   readonly quietRatio: number;
+  /** The link stands idle meanwhile: the quiet may cost this share of the total time, */
+  readonly quietTmtRatio: number;
+  /** ... and where that is less than this, it would end before the guest could answer, and is left out. */
+  readonly quietMinMs: number;
 }
 
 export const defaultPostcopyEntry: PostcopyEntryOptions = {
@@ -23,12 +27,14 @@ export const defaultPostcopyEntry: PostcopyEntryOptions = {
   quietStart: true,
   quietRequests: 200,
   quietRatio: 0.2,
+  quietTmtRatio: 0.03,
+  quietMinMs: 100,
 };
 
 export type EntryState =
-  | { readonly kind: 'draining'; readonly untilMs: number; readonly pushMs: number; readonly reason: Reason }
+  | { readonly kind: 'draining'; readonly untilMs: number; readonly quietMs: number; readonly reason: Reason }
   /** migrate-start-postcopy was sent; the destination's guest does not run yet. */
-  | { readonly kind: 'switching'; readonly pushMs: number }
+  | { readonly kind: 'switching'; readonly quietMs: number }
   | {
       readonly kind: 'quiet';
       readonly sinceMs: number;
@@ -63,22 +69,29 @@ function openAction(context: PolicyContext, numbers: Record<string, number>): Ac
   };
 }
 
-/** The first actions of the switch of `dirtyBytes`. */
+/** How long the background push may be held back; 0: not at all. */
+export function quietMsOf(options: PostcopyEntryOptions, pushMs: number, tmtMs: number): number {
+  const quietMs = Math.min(pushMs * options.quietRatio, tmtMs * options.quietTmtRatio);
+  return options.quietStart && quietMs >= options.quietMinMs ? quietMs : 0;
+}
+
+/** The first actions of the switch, with what is dirty by then as `choice` says. */
 export function beginPostcopy(
   options: PostcopyEntryOptions,
   context: PolicyContext,
   nowMs: number,
   forecast: Forecast,
-  dirtyBytes: number,
+  choice: Prediction,
   reason: Reason,
 ): EntryStep {
-  const actions: Action[] = options.quietStart ? [quietAction()] : [];
   const bandwidth = forecast.bandwidthBytesPerSec;
-  const pushMs = bandwidth === null ? 0 : (dirtyBytes / bandwidth) * 1000;
+  const pushMs = bandwidth === null ? 0 : (choice.dirtyAtSwitchBytes / bandwidth) * 1000;
+  const quietMs = quietMsOf(options, pushMs, choice.tmtMs.expected);
+  const actions: Action[] = quietMs > 0 ? [quietAction()] : [];
   const queueMs = bandwidth === null ? 0 : (context.sendQueueBytes / bandwidth) * 1000;
   if (queueMs <= options.drainOverMs) {
     actions.push({ kind: 'start-postcopy', reason });
-    return { entry: { kind: 'switching', pushMs }, actions, wakeAtMs: null };
+    return { entry: { kind: 'switching', quietMs }, actions, wakeAtMs: null };
   }
   const drainMs = Math.min(MAX_DRAIN_MS, queueMs);
   actions.push({
@@ -87,7 +100,7 @@ export function beginPostcopy(
     reason: { text: 'draining the send queue before the switch', numbers: { drainMs } },
   });
   const untilMs = nowMs + drainMs;
-  return { entry: { kind: 'draining', untilMs, pushMs, reason }, actions, wakeAtMs: untilMs };
+  return { entry: { kind: 'draining', untilMs, quietMs, reason }, actions, wakeAtMs: untilMs };
 }
 
 /** One step of the entry: draining -> switching -> quiet -> open. */
@@ -101,7 +114,7 @@ export function stepPostcopy(
     case 'draining':
       if (input.nowMs < entry.untilMs) return { entry, actions: [], wakeAtMs: entry.untilMs };
       return {
-        entry: { kind: 'switching', pushMs: entry.pushMs },
+        entry: { kind: 'switching', quietMs: entry.quietMs },
         actions: [{ kind: 'start-postcopy', reason: entry.reason }],
         wakeAtMs: null,
       };
@@ -109,7 +122,7 @@ export function stepPostcopy(
       if (input.kind !== 'observation' || input.observation.status !== 'postcopy-active') {
         return { entry, actions: [], wakeAtMs: null };
       }
-      if (!options.quietStart) return { entry: { kind: 'open' }, actions: [], wakeAtMs: null };
+      if (entry.quietMs === 0) return { entry: { kind: 'open' }, actions: [], wakeAtMs: null };
       // Where nobody listens to the destination, its RESUME is taken to come with the switch.
       if (input.observation.destinationResumed === false) return { entry, actions: [], wakeAtMs: null };
       return {
@@ -117,10 +130,10 @@ export function stepPostcopy(
           kind: 'quiet',
           sinceMs: input.nowMs,
           requestsBefore: input.observation.pageRequests ?? 0,
-          openAtMs: input.nowMs + entry.pushMs * options.quietRatio,
+          openAtMs: input.nowMs + entry.quietMs,
         },
         actions: [],
-        wakeAtMs: input.nowMs + entry.pushMs * options.quietRatio,
+        wakeAtMs: input.nowMs + entry.quietMs,
       };
     }
     case 'quiet': {

@@ -32,6 +32,29 @@ export function holdReason(): Reason {
   };
 }
 
+/** The samples so far neither promise a switchover within the limit nor rule it out. */
+export function openReason(forecast: Forecast, observation: Observation, ceilingMs: number): Reason {
+  return {
+    text: `whether pre-copy converges is open: QEMU may complete within ${formatMs(ceilingMs)}`,
+    numbers: { ...figures(forecast, observation), ceilingMs },
+  };
+}
+
+export function scheduleReason(
+  forecast: Forecast,
+  observation: Observation,
+  share: number,
+  maxDowntimeMs: number,
+): Reason {
+  const lowestMs = Math.min(...forecast.precopy.map(({ downtimeMs }) => downtimeMs.low));
+  return {
+    text:
+      `pre-copy is hopeless: not below ${formatMs(lowestMs)} of downtime (limit ${formatMs(maxDowntimeMs)}); ` +
+      `post-copy when ${Math.round(share * 100)} % of the memory has crossed`,
+    numbers: { ...figures(forecast, observation), share, lowestMs, maxDowntimeMs },
+  };
+}
+
 export function moreRoundsReason(forecast: Forecast, observation: Observation, choice: Prediction): Reason {
   return {
     text:

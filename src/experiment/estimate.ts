@@ -61,5 +61,5 @@ export function estimateMs(
 }
 
 function mayBeGivenUp({ kind, policy: { source } }: PlannedRun): boolean {
-  return kind === 'cell' && !(source.kind === 'named' && source.id === NEVER_CAPPED);
+  return kind !== 'control' && !(source.kind === 'named' && source.id === NEVER_CAPPED);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // An experiment into its runs, in the order in which they are carried out.
 
+import { SEARCH_REPEATS, searchPolicyName } from './oracle.ts';
 import { cellKey, runKey, runSlug } from './run-key.ts';
 import {
   CONTROL_GUEST_NAME,
@@ -8,6 +9,7 @@ import {
   type ExperimentGuest,
   type ExperimentPolicy,
 } from './schema.ts';
+import type { RunRecord } from './run-record.ts';
 
 export interface PlannedRun {
   /** `guest/link/policy/repeat`, unique in the plan; `runKey` of the run's record gives the same. */
@@ -16,7 +18,7 @@ export interface PlannedRun {
   readonly cell: string;
   /** The key as the name of a directory. */
   readonly slug: string;
-  readonly kind: 'cell' | 'control';
+  readonly kind: RunRecord['kind'];
   readonly guest: ExperimentGuest;
   readonly link: string;
   readonly policy: ExperimentPolicy;
@@ -28,21 +30,45 @@ export interface PlannedRun {
 /**
  * Guest by guest and link by link, so that what a machine does over hours meets all policies of a block alike. Within a
  * block the policies' order turns round with each repeat (A B C, C B A, A B C, ...), so that none always comes first or
- * after the same other. Control runs stand before the first run and after every N.
+ * after the same other. Control runs stand before the first run and after every N. With `oracle` among the policies a block
+ * begins with its search: every one of `settings` (names of policies, known to whoever carries the experiment out).
  */
-export function expandExperiment(experiment: Experiment): PlannedRun[] {
-  const { guests, links, policies, repeats, seed } = experiment;
-  const turned = policies.toReversed();
+export function expandExperiment(experiment: Experiment, settings: readonly string[] = []): PlannedRun[] {
+  const { guests, links, policies, repeats } = experiment;
+  const search = policies
+    .filter(({ source }) => source.kind === 'oracle')
+    .flatMap(({ objective }) => settings.map((setting) => searchPolicy(setting, objective)));
   const runs = guests.flatMap((guest) =>
-    links.flatMap((link) =>
-      Array.from({ length: repeats }, (_, repeat) =>
-        (repeat % 2 === 0 ? policies : turned).map((policy) =>
-          plannedRun('cell', guest, link, policy, repeat, seed),
-        ),
-      ).flat(),
-    ),
+    links.flatMap((link) => [
+      ...interleaved('search', guest, link, search, SEARCH_REPEATS, experiment),
+      ...interleaved('cell', guest, link, policies, repeats, experiment),
+    ]),
   );
   return withControls(runs, experiment);
+}
+
+function searchPolicy(setting: string, objective: ExperimentPolicy['objective']): ExperimentPolicy {
+  return {
+    name: searchPolicyName(setting),
+    source: { kind: 'named', id: setting, scaled: false },
+    objective,
+  };
+}
+
+function interleaved(
+  kind: PlannedRun['kind'],
+  guest: ExperimentGuest,
+  link: string,
+  policies: readonly ExperimentPolicy[],
+  repeats: number,
+  { seed }: Experiment,
+): PlannedRun[] {
+  const turned = policies.toReversed();
+  return Array.from({ length: repeats }, (_, repeat) =>
+    (repeat % 2 === 0 ? policies : turned).map((policy) =>
+      plannedRun(kind, guest, link, policy, repeat, seed),
+    ),
+  ).flat();
 }
 
 function withControls(runs: readonly PlannedRun[], experiment: Experiment): PlannedRun[] {
@@ -71,7 +97,7 @@ function controlGuest({ guests }: Experiment): ExperimentGuest {
 }
 
 function plannedRun(
-  kind: 'cell' | 'control',
+  kind: PlannedRun['kind'],
   guest: ExperimentGuest,
   link: string,
   policy: ExperimentPolicy,

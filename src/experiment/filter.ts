@@ -4,6 +4,8 @@
 import { UsageError } from '../common/index.ts';
 import { closestWord } from './closest.ts';
 import type { PlannedRun } from './expand.ts';
+import { ORACLE } from './oracle.ts';
+import { cellKey } from './run-key.ts';
 
 const VALUE_OF = {
   guest: (run: PlannedRun) => run.guest.name,
@@ -24,7 +26,8 @@ interface Term {
 /**
  * The runs that at least one of the filters lets through, in their order. In a filter different keys must all fit, and
  * of patterns for the same key one. Control runs stay where a run beside them does (up to the next control run), for its
- * figures are judged by theirs; a filter that names `kind` decides itself.
+ * figures are judged by theirs, and the oracle's search where its own runs do, for without it they cannot be made; a
+ * filter that names `kind` decides itself.
  * @throws UsageError for a filter that cannot be read, or that lets nothing through
  */
 export function filterRuns(runs: readonly PlannedRun[], onlyTexts: readonly string[]): PlannedRun[] {
@@ -41,7 +44,15 @@ function runsOf(runs: readonly PlannedRun[], text: string): readonly PlannedRun[
   const among = namesKind ? runs : runs.filter(({ kind }) => kind === 'cell');
   const chosen = among.filter(fits);
   if (chosen.length === 0) throw nothingMatches(among, terms, text);
-  return namesKind ? chosen : [...chosen, ...controlsBeside(runs, new Set(chosen))];
+  if (namesKind) return chosen;
+  const withSearch = [...chosen, ...searchFor(runs, chosen)];
+  return [...withSearch, ...controlsBeside(runs, new Set(withSearch))];
+}
+
+function searchFor(runs: readonly PlannedRun[], chosen: readonly PlannedRun[]): PlannedRun[] {
+  const block = ({ guest, link }: PlannedRun): string => cellKey(guest.name, link, ORACLE);
+  const searched = new Set(chosen.filter(({ policy }) => policy.source.kind === 'oracle').map(block));
+  return runs.filter((run) => run.kind === 'search' && searched.has(block(run)));
 }
 
 function controlsBeside(runs: readonly PlannedRun[], chosen: ReadonlySet<PlannedRun>): PlannedRun[] {

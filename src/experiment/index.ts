@@ -12,6 +12,14 @@ export {
   runStates,
   type RunState,
 } from './next-run.ts';
+export {
+  bestSetting,
+  ORACLE,
+  SEARCH_REPEATS,
+  searchedSettings,
+  type SearchedSetting,
+  searchPolicyName,
+} from './oracle.ts';
 export { parseExperiment } from './parse.ts';
 export { parseRunRecords } from './records.ts';
 export { cellKey, runKey } from './run-key.ts';

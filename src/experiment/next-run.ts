@@ -76,7 +76,7 @@ export function cellIsHopeless(records: readonly RunRecord[]): boolean {
 export function runStates(plan: readonly PlannedRun[], records: readonly RunRecord[]): RunState[] {
   const byRun = attemptsByRun(records);
   const byCell = groupBy(
-    records.filter(({ kind }) => kind === 'cell'),
+    records.filter(({ kind }) => kind !== 'control'),
     ({ guest, link, policy }) => cellKey(guest, link, policy),
   );
   const hopeless = new Set([...byCell].filter(([, cell]) => cellIsHopeless(cell)).map(([key]) => key));

@@ -6,6 +6,7 @@ import { isMap } from 'yaml';
 import { formatMs } from '../common/index.ts';
 import type { Objective } from '../model/index.ts';
 import { choiceKind, durationKind, isName, NAME } from './kinds.ts';
+import { ORACLE } from './oracle.ts';
 import type { ExperimentPolicy, PolicySource } from './schema.ts';
 import type { Kind, Place, YamlReader } from './yaml-reader.ts';
 
@@ -51,9 +52,10 @@ const SOURCE: Kind<PolicySource> = {
   wanted: 'the name of a policy, NAME@scaled, or a file such as ./mine.mjs',
   parse: (text) => {
     if (/^\S+\.[cm]?[jt]s$/.test(text)) return { kind: 'file', path: text };
+    if (text === ORACLE) return { kind: 'oracle' };
     const scaled = text.endsWith(SCALED);
     const id = scaled ? text.slice(0, -SCALED.length) : text;
-    return isName(id) ? { kind: 'named', id, scaled } : undefined;
+    return isName(id) && id !== ORACLE ? { kind: 'named', id, scaled } : undefined;
   },
   standIn: { kind: 'named', id: '', scaled: false },
 };
@@ -61,6 +63,7 @@ const SOURCE: Kind<PolicySource> = {
 /** A policy given as text alone. A file goes by its name without folder and ending. */
 export function readPolicyText(reader: YamlReader, place: Place, objective: Objective): ExperimentPolicy {
   const source = reader.required(place, SOURCE);
+  if (source.kind === 'oracle') return { name: ORACLE, source, objective };
   if (source.kind === 'named') {
     return { name: source.scaled ? `${source.id}${SCALED}` : source.id, source, objective };
   }

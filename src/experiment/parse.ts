@@ -19,6 +19,7 @@ import {
   TEXT_LINE,
 } from './kinds.ts';
 import { readObjective, readPolicy, readPolicyText } from './parse-policies.ts';
+import { ORACLE } from './oracle.ts';
 import { linkSlug } from './run-key.ts';
 import type { ControlPlan, Experiment, ExperimentGuest, ExperimentHosts, MigrationHost } from './schema.ts';
 import { CONTROL_GUEST_NAME, EXPERIMENT_SCHEMA } from './schema.ts';
@@ -106,6 +107,9 @@ function readControl(reader: YamlReader, place: Place, objective: Objective): Co
           objective,
         }
       : readPolicyText(reader, fields.policy, objective);
+  if (policy.source.kind === 'oracle') {
+    reader.note(fields.policy, `expected a policy that needs no search, got "${ORACLE}"`);
+  }
   return everyRuns === 0 ? null : { everyRuns, policy };
 }
 

@@ -26,5 +26,5 @@ export function linkSlug(link: string): string {
 
 /** A run's key as the name of a directory. None of the parts has a '_' of its own. */
 export function runSlug(guest: string, link: string, policy: string, repeat: number): string {
-  return [guest, linkSlug(link), policy.replace('@', '.'), repeat].join('_');
+  return [guest, linkSlug(link), policy.replaceAll('@', '.'), repeat].join('_');
 }

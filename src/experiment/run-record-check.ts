@@ -72,10 +72,11 @@ const appFigures = object({
 
 const runRecord = object({
   schema: oneOf(RUN_SCHEMA),
-  kind: oneOf('cell', 'control'),
+  kind: oneOf('cell', 'search', 'control'),
   guest: text,
   link: text,
   policy: text,
+  setting: orNull(text),
   repeat: count,
   attempt: count,
   startedAt: time,

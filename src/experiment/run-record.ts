@@ -16,12 +16,14 @@ export interface AppFigures {
 
 export interface RunRecord {
   readonly schema: typeof RUN_SCHEMA;
-  /** A cell's run, or a migration of an idle guest that measures the machine's own noise. */
-  readonly kind: 'cell' | 'control';
+  /** A cell's run, one of the oracle's search, or a migration of an idle guest that measures the machine's own noise. */
+  readonly kind: 'cell' | 'search' | 'control';
   /** Names of the experiment file. */
   readonly guest: string;
   readonly link: string;
   readonly policy: string;
+  /** What the oracle's search picked for this run; null for every other policy. */
+  readonly setting: string | null;
   /** From 0; with guest, link and policy it names the run. */
   readonly repeat: number;
   /** From 0; more than 0: an earlier attempt was disturbed by the machine or could not be carried out, and is kept too. */

@@ -21,6 +21,8 @@ export interface ExperimentGuest {
 /** Where a policy comes from. `scaled`: its times are to be multiplied by `scaledTimeFactor` of the guest and link. */
 export type PolicySource =
   | { readonly kind: 'named'; readonly id: string; readonly scaled: boolean }
+  /** The best fixed setting, found by a search before the guest's other runs. */
+  | { readonly kind: 'oracle' }
   /** A module, as written: relative to the experiment file. */
   | { readonly kind: 'file'; readonly path: string };
 

@@ -67,7 +67,13 @@ export function stepForecast(
   const bandwidth = state.bandwidthBytesPerSec;
   const { config } = state;
   const downtimeOverheadMs = config.switchoverMs;
-  const base = { atMs: observation.atMs, bandwidthBytesPerSec: bandwidth, downtimeOverheadMs };
+  const longestWindowMs = Math.max(0, ...[...points.values()].map(({ windowMs }) => windowMs));
+  const base = {
+    atMs: observation.atMs,
+    bandwidthBytesPerSec: bandwidth,
+    downtimeOverheadMs,
+    longestWindowMs,
+  };
 
   const { remainingBytes, transferredBytes, totalBytes } = observation;
   if (

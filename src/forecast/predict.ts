@@ -87,7 +87,12 @@ export function predictChoices(
     });
   };
 
-  const dirtyNow = Math.min(totalBytes, situation.remainingBytes + dirtyWithin(situation.sinceRoundStartMs));
+  // Of what was dirtied in this round only pages that were not waiting to be sent anyway come on top.
+  const sentRatio = 1 - Math.min(1, situation.remainingBytes / totalBytes);
+  const dirtyNow = Math.min(
+    totalBytes,
+    situation.remainingBytes + dirtyWithin(situation.sinceRoundStartMs) * sentRatio,
+  );
   add(0, situation.atMs, situation.transferredBytes, dirtyNow);
 
   let clockMs = situation.atMs + situation.remainingBytes / bandwidth;

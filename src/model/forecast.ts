@@ -42,6 +42,8 @@ export interface Forecast {
   readonly curve: DirtyCurve | null;
   /** Relative root-mean-square residual of the curve's fit, at least the floor set in forecast/. */
   readonly errorRatio: number;
+  /** The longest window that a point of the curve was measured over; 0: none. Beyond it the curve is extrapolated. */
+  readonly longestWindowMs: number;
   readonly plateau: Plateau | null;
   /** Pre-copy switchover after k more rounds, k = 0 (now), 1, 2, ... */
   readonly precopy: readonly Prediction[];

@@ -37,6 +37,8 @@ export const COLUMNS = {
     'precopyNowDowntimeMs',
     'precopyNowTmtMs',
     'postcopyNowTmtMs',
+    'precopyNowTmtLowMs',
+    'precopyNowTmtHighMs',
   ],
   action: ['kind', 'change', 'text', 'numbers', 'carriedOut'],
   event: ['end', 'name', 'data', 'qemuMicros'],

@@ -60,6 +60,8 @@ abstract class RowRecorder implements Recorder {
       precopyNowDowntimeMs: forecast.precopy[0]?.downtimeMs.expected,
       precopyNowTmtMs: forecast.precopy[0]?.tmtMs.expected,
       postcopyNowTmtMs: forecast.postcopy[0]?.tmtMs.expected,
+      precopyNowTmtLowMs: forecast.precopy[0]?.tmtMs.low,
+      precopyNowTmtHighMs: forecast.precopy[0]?.tmtMs.high,
     });
   }
 

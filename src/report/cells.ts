@@ -4,7 +4,12 @@
 
 import { median } from 'simple-statistics';
 import { groupBy } from '../common/index.ts';
-import { cellIsHopeless, type RunRecord } from '../experiment/index.ts';
+import {
+  cellIsHopeless,
+  type RunRecord,
+  type SearchedSetting,
+  searchedSettings,
+} from '../experiment/index.ts';
 import type { Random } from './random.ts';
 import {
   countingRuns,
@@ -68,6 +73,9 @@ export interface Setting {
   readonly cells: readonly Cell[];
   /** Median over all counting runs. */
   readonly floorMs: number | null;
+  /** What the search found, and what the oracle's own runs were made with; empty and null without an oracle. */
+  readonly searched: readonly SearchedSetting[];
+  readonly oracleSetting: string | null;
 }
 
 function over(part: number | null | undefined, whole: number | null | undefined): number | null {
@@ -152,7 +160,7 @@ function withRegret(cells: readonly Cell[]): Cell[] {
   });
 }
 
-/** All settings of a result set with all their cells. Control runs are no cells. */
+/** All settings of a result set with all their cells. Control runs and the oracle's search are no cells. */
 export function settingsOf(set: ResultSet, random: Random): Setting[] {
   const records = set.records.filter(({ kind }) => kind === 'cell');
   const policies = policyOrder(set);
@@ -170,8 +178,16 @@ export function settingsOf(set: ResultSet, random: Random): Setting[] {
         cells.flatMap(({ runs }) => runs),
         ({ floorMs }) => floorMs,
       );
+      const oracleRuns = cells.find(({ policy }) => policy === ORACLE)?.runs;
       return [
-        { guest, link, cells: withRegret(cells), floorMs: floors.length === 0 ? null : median(floors) },
+        {
+          guest,
+          link,
+          cells: withRegret(cells),
+          floorMs: floors.length === 0 ? null : median(floors),
+          searched: searchedSettings(set.records, guest, link),
+          oracleSetting: oracleRuns?.find(({ setting }) => setting !== null)?.setting ?? null,
+        },
       ];
     }),
   );

@@ -46,6 +46,16 @@ export function conditionsOf(report: Report): Condition[] {
     name: `noise on ${control.link}`,
     value: `${noiseText(control)} of ${control.guest} with ${control.policy}`,
   }));
+  const oracles = report.settings.flatMap(({ guest, link, oracleSetting, searched }) =>
+    oracleSetting === null
+      ? []
+      : [
+          {
+            name: `oracle for ${guest} on ${link}`,
+            value: `${oracleSetting}, the best of ${count(searched.length, 'setting')} searched`,
+          },
+        ],
+  );
   return [
     ...Object.entries(report.set.machine).map(([name, value]) => ({
       name,
@@ -55,6 +65,7 @@ export function conditionsOf(report: Report): Condition[] {
     { name: 'attempts', value: attemptsText(report) },
     { name: 'started', value: timesText(report) },
     ...(controls.length > 0 ? controls : [{ name: 'noise', value: 'not measured: no control runs' }]),
+    ...oracles,
   ];
 }
 
@@ -65,6 +76,7 @@ export const METHOD: readonly string[] = [
   'Downtime has three clocks: what QEMU reports, from STOP on the source to RESUME on the destination, and the longest silence that a client of the guest sees.',
   'The floor is the memory that is not all zero at the start, sent once by one TCP stream on the same link.',
   'Regret is the median total time over that of the hindsight policy where that was run, otherwise of the fastest policy that always completed.',
+  'The oracle is the fixed setting (moment and way of switching) with the least median total time among those that kept the guest silent no longer than the maximum downtime, or else the one with the least silence; it was found by a search and then run afresh.',
   'Noise is the relative spread of migrations of an idle guest: 1.4826 x median absolute deviation / median.',
 ];
 

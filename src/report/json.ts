@@ -111,10 +111,18 @@ export function reportDocument(report: Report): Document {
     attempts: set.records.length,
     controls: report.controls.map(control),
     verdicts: report.verdicts.map(verdict),
-    settings: report.settings.map(({ guest, link, floorMs, cells }) => ({
+    settings: report.settings.map(({ guest, link, floorMs, cells, searched, oracleSetting }) => ({
       guest,
       link,
       floor_ms: floorMs,
+      oracle_setting: oracleSetting,
+      searched: searched.map((of) => ({
+        setting: of.setting,
+        runs: of.runs,
+        sure: of.sure,
+        tmt_ms: of.tmtMs,
+        downtime_guest_ms: of.downtimeGuestMs,
+      })),
       cells: cells.map(cell),
     })),
     adaptive_against: report.against.map(against),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a report is made of, and which of its attempts count.
 
-import { latestAttempts, type RunRecord } from '../experiment/index.ts';
+import { latestAttempts, ORACLE, type RunRecord } from '../experiment/index.ts';
 
 /** One experiment carried out once, on one machine. */
 export interface ResultSet {
@@ -20,7 +20,7 @@ export interface ResultSet {
 
 export const ADAPTIVE = 'adaptive';
 /** Knows the best moment in hindsight: a bound for the others, not a policy anybody could run. */
-export const ORACLE = 'oracle';
+export { ORACLE };
 /** Stock pre-copy without help. */
 export const STOCK_PRECOPY = 'qemu-default';
 

@@ -4,7 +4,14 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import type { Command } from 'commander';
-import { formatBytes, formatMs, messageOf, packageRoot, UsageError } from '../../src/index.ts';
+import {
+  fixedSettingNames,
+  formatBytes,
+  formatMs,
+  messageOf,
+  packageRoot,
+  UsageError,
+} from '../../src/index.ts';
 import {
   estimateMs,
   type Experiment,
@@ -22,8 +29,8 @@ import { openLaboratory } from '../stage/laboratory.ts';
 import type { CommandEnvironment } from './environment.ts';
 
 /** From the two QEMUs' start to a guest in its workload, the link measured, and all down again: on the reference machine. */
-const BOOT_MS = 12_000;
-const AFTER_MS = 4000;
+const BOOT_MS = 6000;
+const AFTER_MS = 2000;
 
 /** The experiments that come with the testbed. */
 function experimentsFolder(): string {
@@ -57,6 +64,11 @@ function load(file: string): Loaded {
     });
   }
   return { path, text, experiment: parseExperiment(text, basename(path)) };
+}
+
+/** QEMU's own way of switching is a setting as well. */
+function planOf(experiment: Experiment): PlannedRun[] {
+  return expandExperiment(experiment, ['qemu-default', ...fixedSettingNames()]);
 }
 
 function hours(ms: number): string {
@@ -97,7 +109,7 @@ function recordLine(record: RunRecord): string {
 
 async function runCommand(file: string, flags: RunFlags, environment: CommandEnvironment): Promise<void> {
   const { path, text, experiment } = load(file);
-  const plan = filterRuns(expandExperiment(experiment), flags.only ?? []);
+  const plan = filterRuns(planOf(experiment), flags.only ?? []);
   await checkPlan(plan, experiment, path);
   const say = (line: string): void => void process.stderr.write(`${line}\n`);
   const directory = resolve(flags.results ?? join('results', experiment.name));
@@ -130,7 +142,7 @@ function listCommand(): void {
     .filter((each) => each.endsWith('.yaml'))
     .sort()) {
     const { experiment } = load(join(experimentsFolder(), name));
-    const plan = expandExperiment(experiment);
+    const plan = planOf(experiment);
     process.stdout.write(
       `${experiment.name.padEnd(14)} ${experiment.title} (${plan.length} runs, ${estimateText(experiment, plan)})\n`,
     );
@@ -139,7 +151,7 @@ function listCommand(): void {
 
 function showCommand(file: string): void {
   const { experiment } = load(file);
-  const plan = expandExperiment(experiment);
+  const plan = planOf(experiment);
   const { guests, links, policies, repeats, capMs } = experiment;
   const lines = [
     `${experiment.name}: ${experiment.title}`,

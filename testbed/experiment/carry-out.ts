@@ -23,6 +23,8 @@ export interface CarryOutOptions {
   readonly run: PlannedRun;
   readonly attempt: number;
   readonly guest: RunGuest;
+  /** What the oracle's search picked; null for every other policy. */
+  readonly setting: string | null;
   /** Of one TCP stream over this run's link; measured on the run's own testbed where it is not known yet. */
   readonly goodput: (stage: Stage) => Promise<number>;
   /** This attempt's own, empty. */
@@ -31,8 +33,10 @@ export interface CarryOutOptions {
   readonly onLine: (line: string) => void;
 }
 
+/** Watching before the migration is part of the guest's time to settle. */
 const WATCH_BEFORE_MS = 2000;
-const WATCH_AFTER_MS = 3000;
+/** An application's clients ask some hundred times a second: their p99 takes longer to be known than the guest's work. */
+const WATCH_AFTER_MS = { guest: 1500, app: 3000 };
 /** Beyond the time cap: post-copy, conclusion and check. A run that takes longer is ended as failed. */
 const OVERTIME_MS = 180_000;
 
@@ -44,6 +48,8 @@ export async function carryOut(options: CarryOutOptions): Promise<RunRecord> {
   const before = readCpuTimes();
   try {
     const { run, app } = await migrateOnce(options);
+    // Ended from outside, the testbed went down under the migration: its outcome says nothing.
+    options.signal.throwIfAborted();
     const steal = stealRatio(before, readCpuTimes());
     return toRecord(options, startedAt, run, app, steal);
   } catch (error) {
@@ -57,6 +63,8 @@ async function migrateOnce(
   options: CarryOutOptions,
 ): Promise<{ readonly run: MeasuredRun; readonly app: RunRecord['app'] }> {
   const { experiment, run, laboratory, guest, signal, onLine, directory } = options;
+  const tracePath = join(directory.path, TRACE);
+  const args = migrateArgs(run, experiment, options.experimentPath, options.setting, tracePath);
   const stage = await Stage.create({ laboratory, guest: guest.spec, link: run.link, signal });
   const late = new AbortController();
   const takeDown = (): void => void stage.testbed.down();
@@ -71,13 +79,13 @@ async function migrateOnce(
     await stage.boot();
     load = await startLoad(stage, options);
     await stage.addDestination();
-    await stage.settle(experiment.settleMs);
+    await stage.settle(Math.max(0, experiment.settleMs - WATCH_BEFORE_MS));
     const measured = await measuredMigration(stage, {
       goodputBytesPerSec,
-      migrateArgs: migrateArgs(run, experiment, options.experimentPath, join(directory.path, TRACE)),
+      migrateArgs: args,
       onLine,
       beforeMs: WATCH_BEFORE_MS,
-      afterMs: WATCH_AFTER_MS,
+      afterMs: load === null ? WATCH_AFTER_MS.guest : WATCH_AFTER_MS.app,
     });
     if (measured.controller.document === null) {
       throw new Error(`slackwater gave no outcome: ${measured.controller.stderr.trim().slice(-500)}`);
@@ -151,13 +159,14 @@ function filesOf({ directory }: CarryOutOptions): RunRecord['files'] {
   };
 }
 
-function identity({ run, attempt }: CarryOutOptions) {
+function identity({ run, attempt, setting }: CarryOutOptions) {
   return {
     schema: RUN_SCHEMA,
     kind: run.kind,
     guest: run.guest.name,
     link: run.link,
     policy: run.policy.name,
+    setting,
     repeat: run.repeat,
     attempt,
   } as const;

@@ -28,7 +28,11 @@ export async function checkPlan(
   if (problems.size === 0) {
     const byGuest = new Map(plan.map((run) => [run.guest.name, run]));
     for (const [name, run] of byGuest) await attempt(`guest ${name}`, () => runGuest(run));
-    const policies = new Map(plan.map((run) => [policyArgument(run, experimentPath), run.policy.name]));
+    const policies = new Map(
+      plan
+        .filter(({ policy }) => policy.source.kind !== 'oracle')
+        .map((run) => [policyArgument(run, experimentPath), run.policy.name]),
+    );
     for (const [argument, name] of policies) await attempt(`policy ${name}`, () => loadPolicy(argument));
   }
   if (problems.size > 0) {

@@ -3,11 +3,13 @@
 // the records; what it left on the machine is reaped when it starts again.
 
 import {
+  bestSetting,
   type Experiment,
   nextRun,
   type PlannedRun,
   type RunRecord,
   runStates,
+  searchedSettings,
 } from '../../src/experiment/index.ts';
 import { reap } from '../index.ts';
 import type { Laboratory } from '../stage/laboratory.ts';
@@ -67,6 +69,7 @@ export async function runExperiment(options: RunnerOptions): Promise<void> {
       run,
       attempt,
       guest: runGuest(run),
+      setting: settingOf(run, store.records),
       goodput: (stage) => goodputOf(goodputs, run.link, stage),
       directory: store.runDirectory(run.slug, attempt),
       signal,
@@ -76,6 +79,12 @@ export async function runExperiment(options: RunnerOptions): Promise<void> {
     events.onRecord(record);
     carriedOut += 1;
   }
+}
+
+/** What the search before the oracle's run has found by now. */
+function settingOf({ guest, link, policy }: PlannedRun, records: readonly RunRecord[]): string | null {
+  if (policy.source.kind !== 'oracle') return null;
+  return bestSetting(searchedSettings(records, guest.name, link), policy.objective.maxDowntimeMs);
 }
 
 /** Once per link and session: its shape does not change, and it takes four seconds. */

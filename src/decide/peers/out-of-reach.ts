@@ -46,7 +46,8 @@ export const PEERS_OUT_OF_REACH: readonly OutOfReach[] = [
   },
   {
     id: 'oracle',
-    reason: 'the best switch in hindsight: needs the whole recording, not what is known at the time',
+    reason:
+      'known only in hindsight: an experiment finds it by search and runs it, no migration can ask for it',
   },
   { id: 'hu-skip', reason: 'skips pages that are likely to be dirtied again inside the migration thread' },
   { id: 'me2', reason: 'sends only used pages, run-length coded, inside the migration thread' },

@@ -84,23 +84,17 @@ function observed(rows: readonly TraceRow[], field: string): Point[] {
   });
 }
 
-/**
- * The forecast TMT of switching now. Where the trace has its band (`precopyNowTmtLowMs`, `precopyNowTmtHighMs`) that is
- * taken; otherwise the fit's relative error is laid on what was still to come. Worked example: at 4 s a TMT of 5 s with an
- * error of 30 % has 1 s to come: 4.77 to 5.30 s.
- */
+/** The forecast TMT of switching now, with its band; a trace without one has a line. */
 function forecastOf(rows: readonly TraceRow[]): ForecastPoint[] {
   return rows.flatMap((row) => {
     const tmtMs = row.type === 'forecast' ? numberOf(row, 'precopyNowTmtMs') : null;
     if (tmtMs === null) return [];
-    const errorRatio = numberOf(row, 'errorRatio') ?? 0;
-    const toComeMs = Math.max(0, tmtMs - row.atMs);
     return [
       {
         atMs: row.atMs,
         tmtMs,
-        lowMs: numberOf(row, 'precopyNowTmtLowMs') ?? tmtMs - toComeMs * (1 - 1 / (1 + errorRatio)),
-        highMs: numberOf(row, 'precopyNowTmtHighMs') ?? tmtMs + toComeMs * errorRatio,
+        lowMs: numberOf(row, 'precopyNowTmtLowMs') ?? tmtMs,
+        highMs: numberOf(row, 'precopyNowTmtHighMs') ?? tmtMs,
       },
     ];
   });

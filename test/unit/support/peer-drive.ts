@@ -15,6 +15,7 @@ export const NO_FORECAST: Forecast = {
   bandwidthBytesPerSec: null,
   curve: null,
   errorRatio: 1,
+  longestWindowMs: 0,
   plateau: null,
   precopy: [],
   postcopy: [],

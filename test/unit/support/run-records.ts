@@ -23,6 +23,7 @@ export function runRecord(fields: Partial<RunRecord> = {}): RunRecord {
     guest: 'hot64',
     link: '1gbit',
     policy: 'adaptive',
+    setting: null,
     repeat: 0,
     attempt: 0,
     startedAt: '2026-11-22T00:00:00.000Z',
@@ -146,7 +147,12 @@ export function timelineInput(record: RunRecord): TimelineInput {
     const remainingBytes = atMs < 4500 ? 5e8 - 1.1e5 * atMs : 6.4e7 - 8e4 * (atMs - 4500);
     return [
       row('observation', atMs, { status, round: 1, remainingBytes, bandwidthBytesPerSec: 1.1e8 }),
-      row('forecast', atMs, { ready: true, precopyNowTmtMs: 5100 + (index % 3), errorRatio: 0.2 }),
+      row('forecast', atMs, {
+        ready: true,
+        precopyNowTmtMs: 5100 + (index % 3),
+        precopyNowTmtLowMs: 5000,
+        precopyNowTmtHighMs: 5300,
+      }),
     ];
   });
   return {

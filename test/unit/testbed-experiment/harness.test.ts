@@ -36,6 +36,7 @@ function record(policy: string): RunRecord {
     guest: 'hot',
     link: '112mbit',
     policy,
+    setting: null,
     repeat: 0,
     attempt: 0,
     startedAt: '2026-01-01T00:00:00.000Z',
@@ -103,13 +104,13 @@ t.test('what a killed runner left in a run’s own directory goes before the run
 
 t.test('a run is the command that an operator would type', (t) => {
   const [adaptive, nova, mine] = PLAN;
-  t.same(migrateArgs(adaptive!, EXPERIMENT, '/somewhere/small.yaml', '/t'), [
+  t.same(migrateArgs(adaptive!, EXPERIMENT, '/somewhere/small.yaml', null, '/t'), [
     ...['--policy', 'adaptive', '--max-downtime', '300ms', '--give-up', '20000ms', '--trace', '/t'],
   ]);
   // 1 GiB over 14 MB/s takes 76.7 s, the published setting 77 s.
   t.equal(policyArgument(nova!, '/somewhere/small.yaml'), 'nova-abort@x0.996');
   t.equal(policyArgument(mine!, '/somewhere/small.yaml'), '/somewhere/mine.mjs');
-  t.ok(migrateArgs(mine!, EXPERIMENT, '/somewhere/small.yaml', '/t').includes('--no-postcopy'));
+  t.ok(migrateArgs(mine!, EXPERIMENT, '/somewhere/small.yaml', null, '/t').includes('--no-postcopy'));
   t.end();
 });
 
