@@ -2,4 +2,9 @@
 // The adaptive policy with this entry into post-copy, for the ablation.
 import { createAdaptivePolicy } from 'slackwater';
 
-export default createAdaptivePolicy('quiet', { drainOverMs: Infinity, quietStart: true });
+export default createAdaptivePolicy('quiet', {
+  drainOverMs: Infinity,
+  quietStart: true,
+  quietTmtRatio: Infinity,
+  quietMinMs: 0,
+});

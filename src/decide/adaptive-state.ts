@@ -10,6 +10,9 @@ import { holdReason, postcopyReason, releaseReason } from './reasons.ts';
 /** Long enough for QEMU never to complete by itself, never 0: with 0 QEMU completes unchecked and blacks out. */
 export const HOLD_DOWNTIME_LIMIT_MS = 1;
 
+// What QEMU's transfer may take longer than it thinks, so that the ceiling holds: its bandwidth is not known better than this.
+const DOWNTIME_MARGIN = 0.05;
+
 /** A release is widened when the forecast asks for at least this much more: less is noise. */
 const RAISE_RATIO = 1.1;
 
@@ -72,7 +75,10 @@ export function release(
   reason: Reason,
 ): PolicyStep<AdaptiveState> {
   const { parameters } = state.context;
-  const transferMs = Math.max(HOLD_DOWNTIME_LIMIT_MS, Math.floor(ceilingMs - forecast.downtimeOverheadMs));
+  const transferMs = Math.max(
+    HOLD_DOWNTIME_LIMIT_MS,
+    Math.floor(ceilingMs / (1 + DOWNTIME_MARGIN) - forecast.downtimeOverheadMs),
+  );
   const bandwidth = forecast.bandwidthBytesPerSec;
   const action: Action = {
     kind: 'set-parameters',

@@ -23,7 +23,7 @@ const ROUND_COST_MS = 20;
 const PRECOPY_PREFERENCE = 1.1;
 
 /** What a shorter downtime may cost of the total time, once it is within the limit. */
-const SHORTER_DOWNTIME_TMT_RATIO = 0.01;
+const SHORTER_DOWNTIME_TMT_RATIO = 0.005;
 
 // A guest dirties in spurts (it catches up after the stop that each sync of the bitmap means for it), and at this scale a
 // curve of some samples does not show them. Measured, idle machine: 20 MiB/s steady, 44 MB/s within one round of 260 ms.
@@ -91,7 +91,7 @@ function shorteningRatio(curve: DirtyCurve, bandwidthBytesPerSec: number): numbe
  *
  * Worked example: 36 MB dirty of a guest that writes 21 MB/s at 117 MB/s, 1.7 s into the migration: now 337 ms of downtime,
  * 119 ms at the round's end, limit 300 ms, total time about 2.04 s. With spurts of 42 MB/s a ms less of downtime costs
- * 42/(117 - 42) = 0.56 ms, so 1 % of the total time buys 36 ms: the ceiling is 264 ms.
+ * 42/(117 - 42) = 0.56 ms, so 0.5 % of the total time buys 18 ms: the ceiling is 282 ms.
  */
 function withinRound(
   forecast: Forecast,

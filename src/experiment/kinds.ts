@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The kinds of values that an experiment file is made of.
 
-import { isIP } from 'node:net';
+import { BlockList, isIP, isIPv4 } from 'node:net';
 import { MIB, parseDurationMs, parseRateBytesPerSec, parseSizeBytes } from '../common/index.ts';
 import type { Kind } from './yaml-reader.ts';
 
@@ -18,6 +18,12 @@ export function textKind(wanted: string, test: (text: string) => boolean): Kind<
 }
 
 export const NAME = textKind(`a name of a-z, 0-9 and - (at most ${NAME_MAX_CHARACTERS})`, isName);
+
+/** As policies: by name, or a file of the user's own. */
+export const WORKLOAD = textKind(
+  'the name of a workload, or a file such as ./mine.yaml',
+  (text) => isName(text) || /^\S+\.yaml$/.test(text),
+);
 
 export const TEXT_LINE = textKind('a line of text', (text) => /^[^\n]*\S[^\n]*$/.test(text));
 
@@ -93,6 +99,30 @@ export const SSH_HOST = textKind(
 export const NIC = textKind('the name of a network interface', (text) => /^[\w.][\w.-]{0,14}$/.test(text));
 
 export const IP_ADDRESS = textKind('an IPv4 or IPv6 address', (text) => isIP(text) !== 0);
+
+export const IPV4_ADDRESS = textKind('an IPv4 address', isIPv4);
+
+/** An address and the network that it is in, as `ip address add` takes it. */
+export const IPV4_IN_NETWORK = textKind(
+  'an IPv4 address with its prefix length, such as 192.0.2.10/24',
+  (text) => networkOf(text) !== null,
+);
+
+function networkOf(text: string): { readonly address: string; readonly prefixBits: number } | null {
+  const [, address = '', prefix = ''] = /^([^/]+)\/(\d{1,2})$/.exec(text) ?? [];
+  const prefixBits = Number(prefix);
+  // With 31 bits and more there is no room for guest, client and the network's own addresses.
+  return isIPv4(address) && prefixBits >= 1 && prefixBits <= 30 ? { address, prefixBits } : null;
+}
+
+/** Whether an IPv4 address is in the network of `addressInNetwork`, such as 192.0.2.10/24. */
+export function isInNetwork(address: string, addressInNetwork: string): boolean {
+  const network = networkOf(addressInNetwork);
+  if (network === null || !isIPv4(address)) return false;
+  const members = new BlockList();
+  members.addSubnet(network.address, network.prefixBits, 'ipv4');
+  return members.check(address, 'ipv4');
+}
 
 export const PROGRAM = textKind('the absolute path of a program', (text) =>
   /^\/[^\s\p{Cc}]*[^\s\p{Cc}/]$/u.test(text),

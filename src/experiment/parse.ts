@@ -9,6 +9,9 @@ import {
   durationKind,
   integerKind,
   IP_ADDRESS,
+  IPV4_ADDRESS,
+  IPV4_IN_NETWORK,
+  isInNetwork,
   LINK,
   MEMORY,
   NAME,
@@ -17,6 +20,7 @@ import {
   RATE,
   SSH_HOST,
   TEXT_LINE,
+  WORKLOAD,
 } from './kinds.ts';
 import { readObjective, readPolicy, readPolicyText } from './parse-policies.ts';
 import { ORACLE } from './oracle.ts';
@@ -91,7 +95,7 @@ function readGuest(reader: YamlReader, place: Place): ExperimentGuest {
     name,
     memoryBytes: reader.required(fields.memory, MEMORY),
     vcpus: reader.optional(fields.vcpus, integerKind(1, 255), 1),
-    workload: reader.required(fields.workload, NAME),
+    workload: reader.required(fields.workload, WORKLOAD),
   };
 }
 
@@ -114,19 +118,47 @@ function readControl(reader: YamlReader, place: Place, objective: Objective): Co
 }
 
 function readHosts(reader: YamlReader, place: Place): ExperimentHosts {
-  const fields = reader.fields(place, ['source', 'destination', 'client']);
+  const fields = reader.fields(place, ['source', 'destination', 'client', 'guest']);
   const source = readHost(reader, fields.source);
   const destination = readHost(reader, fields.destination);
-  for (const key of ['ssh', 'address'] as const) {
-    if (source[key] !== '' && source[key] === destination[key]) {
-      reader.note(
-        fields.destination,
-        `expected another ${key} than that of the source, got "${destination[key]}"`,
-      );
-    }
+  const clientFields = reader.fields(fields.client, ['ssh', 'address']);
+  const client = {
+    ssh: reader.required(clientFields.ssh, SSH_HOST),
+    address: reader.required(clientFields.address, IPV4_ADDRESS),
+  };
+  const guestFields = reader.fields(fields.guest, ['address']);
+  const guest = { address: reader.required(guestFields.address, IPV4_IN_NETWORK) };
+  // A host reaches no guest that shares its NIC by macvtap, so the client cannot be one of the two.
+  noteSame(reader, 'ssh', [
+    [source.ssh, 'source', fields.source],
+    [destination.ssh, 'destination', fields.destination],
+    [client.ssh, 'client', fields.client],
+  ]);
+  const guestIp = guest.address.replace(/\/.*/, '');
+  noteSame(reader, 'address', [
+    [source.address, 'source', fields.source],
+    [destination.address, 'destination', fields.destination],
+    [client.address, 'client', fields.client],
+    [guestIp, 'guest', fields.guest],
+  ]);
+  if (client.address !== '' && guest.address !== '' && !isInNetwork(client.address, guest.address)) {
+    const wanted = `expected an address in the guest's network ${guest.address}`;
+    reader.note(clientFields.address, `${wanted}, got "${client.address}"`);
   }
-  const client = reader.fields(fields.client, ['ssh']);
-  return { source, destination, client: { ssh: reader.required(client.ssh, SSH_HOST) } };
+  return { source, destination, client, guest };
+}
+
+/** Notes each value that is that of an earlier one too. */
+function noteSame(
+  reader: YamlReader,
+  what: string,
+  values: readonly (readonly [value: string, whose: string, place: Place])[],
+): void {
+  for (const [index, [value, , place]] of values.entries()) {
+    const first = values.slice(0, index).find(([earlier]) => earlier === value);
+    if (value === '' || first === undefined) continue;
+    reader.note(place, `expected another ${what} than that of the ${first[1]}, got "${value}"`);
+  }
 }
 
 function readHost(reader: YamlReader, place: Place): MigrationHost {

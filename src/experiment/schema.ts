@@ -14,7 +14,7 @@ export interface ExperimentGuest {
   readonly name: string;
   readonly memoryBytes: number;
   readonly vcpus: number;
-  /** The name of what runs in it; whoever carries the experiment out knows the names there are. */
+  /** What runs in it: a name that whoever carries the experiment out knows, or a file, from the experiment's own place. */
   readonly workload: string;
 }
 
@@ -44,10 +44,14 @@ export interface MigrationHost {
   readonly qemu: string;
 }
 
+/** Real machines in place of namespaces; all on one network, and none of them twice. */
 export interface ExperimentHosts {
   readonly source: MigrationHost;
   readonly destination: MigrationHost;
-  readonly client: { readonly ssh: string };
+  /** From where the guest is asked; IPv4. */
+  readonly client: { readonly ssh: string; readonly address: string };
+  /** IPv4 with prefix length, such as 192.0.2.10/24; the client is in that network. */
+  readonly guest: { readonly address: string };
 }
 
 /** Migrations of an idle guest that measure the machine's own noise: one before the first run, one after every N. */

@@ -60,7 +60,8 @@ t.test('an experiment file is read into values with units', (t) => {
   t.same(hosts, {
     source: { ssh: 'host1', nic: 'eth1', address: '10.0.0.1', qemu: '/usr/bin/qemu' },
     destination: { ssh: 'root@host2', nic: 'eth1', address: 'fd00::2', qemu: '/opt/qemu' },
-    client: { ssh: 'host3' },
+    client: { ssh: 'host3', address: '10.0.0.3' },
+    guest: { address: '10.0.0.10/24' },
   });
   t.end();
 });

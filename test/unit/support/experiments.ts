@@ -38,7 +38,8 @@ control: { every: 20, policy: nova }
 hosts:
   source: { ssh: host1, nic: eth1, address: 10.0.0.1, qemu: /usr/bin/qemu }
   destination: { ssh: root@host2, nic: eth1, address: 'fd00::2', qemu: /opt/qemu }
-  client: { ssh: host3 }
+  client: { ssh: host3, address: 10.0.0.3 }
+  guest: { address: 10.0.0.10/24 }
 `;
 
 export function experiment(changes: Partial<Experiment> = {}): Experiment {
