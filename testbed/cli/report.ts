@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// slackwater-testbed report DIR and compare A B.
+// slackwater-testbed report DIR, compare A B and publish DIR TO.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -17,6 +17,7 @@ import {
   renderMarkdown,
   seededRandom,
 } from '../../src/report/index.ts';
+import { publishResults } from '../experiment/publish.ts';
 import { readResults, readTimeline } from '../experiment/read-results.ts';
 
 /** Resampling is part of a report: the same results give the same figures. */
@@ -40,6 +41,15 @@ function reportCommand(directory: string, flags: { readonly out?: string }): voi
   }
 }
 
+function publishCommand(directory: string, to: string): void {
+  const set = readResults(directory);
+  const report = buildReport(set, seededRandom(SEED));
+  const drawn = new Set(chooseTimelineRuns(report.settings));
+  publishResults(directory, to, set.records, drawn);
+  writeFileSync(join(to, 'report.md'), renderMarkdown(report));
+  process.stdout.write(`${resolve(to)}\n`);
+}
+
 function compareCommand(before: string, after: string, flags: { readonly json?: boolean }): void {
   const comparison = compareResultSets(readResults(before), readResults(after), seededRandom(SEED));
   process.stdout.write(
@@ -51,6 +61,12 @@ function compareCommand(before: string, after: string, flags: { readonly json?: 
 }
 
 export function registerReport(program: Command): void {
+  program
+    .command('publish <dir> <to>')
+    .description(
+      'what of a result directory is worth keeping: every record, the traces that the report draws',
+    )
+    .action(publishCommand);
   program
     .command('report <dir>')
     .description('results as one HTML file with figures, a Markdown table, CSV and JSON')
