@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { findSourceEntry, stanzaFor } from './debian-sources.mjs';
-import { Refusal, hasCommand, outputOf, runLoudly, say } from './say.mjs';
+import { Refusal, findCommand, hasCommand, outputOf, runLoudly, say } from './say.mjs';
 
 const QEMU_MAJOR = 10;
 // The package behind the guests' kernel; its name must be known to apt.
@@ -21,7 +21,7 @@ const GUEST_KERNEL = 'linux-image-cloud-amd64';
 const BACKPORTS_FILE = '/etc/apt/sources.list.d/slackwater-backports.sources';
 
 /** Name, what it is for, and a probe that asks for the thing itself rather than for the package. */
-export const PACKAGES = [
+const PACKAGES = [
   ['gcc', 'compiles the programs inside test guests', () => hasCommand('gcc')],
   ['make', 'compiles the programs inside test guests', () => hasCommand('make')],
   ['libc6-dev', 'static libc for the programs inside test guests', hasStaticLibc],
@@ -31,6 +31,17 @@ export const PACKAGES = [
   ['iproute2', 'makes namespaces and links', () => hasCommand('ip') && hasCommand('tc')],
   ['iperf3', "measures a link's goodput", () => hasCommand('iperf3')],
 ];
+
+/** What the tests need besides. Their sshd is unpacked by themselves: installing one would start a daemon. */
+const TEST_PACKAGES = [
+  ['openssh-client', 'reaches monitors on other hosts', () => hasCommand('ssh') && hasCommand('ssh-keygen')],
+  ['chromium-headless-shell', 'draws the reports of experiments', () => findChromium() !== undefined],
+];
+
+/** A Chromium of this machine, headless or not; undefined when there is none. */
+export function findChromium() {
+  return findCommand('chromium', 'chromium-headless-shell', 'google-chrome');
+}
 
 function hasStaticLibc() {
   return outputOf('gcc', '-print-file-name=libc.a')?.startsWith('/') === true;
@@ -63,9 +74,10 @@ function hasQemu() {
   return Number(qemuVersion()?.[1] ?? 0) >= QEMU_MAJOR;
 }
 
-/** Installs what is missing, and only that. @throws Refusal when it may not or cannot */
-export async function ensureDebianPackages() {
-  const missing = PACKAGES.filter(([, , isThere]) => !isThere());
+/** Installs what is missing, and only that; `forTests`: also what only tests need. @throws Refusal when it may not or cannot */
+export async function ensureDebianPackages({ forTests }) {
+  const packages = [...PACKAGES, ...(forTests ? TEST_PACKAGES : [])];
+  const missing = packages.filter(([, , isThere]) => !isThere());
   const needsQemu = !hasQemu();
   const needsIndex = outputOf('apt-cache', 'show', GUEST_KERNEL) === undefined;
   if (missing.length === 0 && !needsQemu && !needsIndex) return;
@@ -96,7 +108,7 @@ export async function ensureDebianPackages() {
     if (addedFile !== undefined) rmSync(addedFile, { force: true });
     throw error;
   }
-  const still = PACKAGES.filter(([, , isThere]) => !isThere()).map(([name]) => name);
+  const still = packages.filter(([, , isThere]) => !isThere()).map(([name]) => name);
   if (still.length > 0) refuse(still.join(', '), 'it was installed and still does not work');
 }
 

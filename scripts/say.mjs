@@ -2,6 +2,8 @@
 // How the scripts start programs and talk: everything goes to stderr, stdout belongs to the command that is run.
 
 import { spawn, spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 
 /** Something is missing that this script may not or cannot install. Exit code 3: nothing was changed. */
 export class Refusal extends Error {}
@@ -28,6 +30,12 @@ export function outputOf(program, ...args) {
 
 export function hasCommand(program) {
   return spawnSync(program, ['--help'], { env: environment, stdio: 'ignore' }).error === undefined;
+}
+
+/** Where the first of these programs lies that is on the PATH; undefined when none is. */
+export function findCommand(...programs) {
+  const folders = environment.PATH.split(':');
+  return programs.flatMap((program) => folders.map((folder) => join(folder, program))).find(existsSync);
 }
 
 let stopSignal;

@@ -18,10 +18,10 @@ function checkNode() {
 }
 
 const NEEDS = {
-  demo: { debianPackages: true, build: true },
-  test: { debianPackages: true, build: true },
-  contract: { debianPackages: false, build: true },
-  unit: { debianPackages: false, build: false },
+  demo: { debian: { forTests: false }, build: true },
+  test: { debian: { forTests: true }, build: true },
+  contract: { debian: null, build: true },
+  unit: { debian: null, build: false },
 };
 
 /**
@@ -31,9 +31,9 @@ const NEEDS = {
 export async function ensureReady({ for: purpose }) {
   checkNode();
   cleanUpOnSignals();
-  const { debianPackages, build } = NEEDS[purpose];
+  const { debian, build } = NEEDS[purpose];
   await withSetupLock(async () => {
-    if (debianPackages) await ensureDebianPackages();
+    if (debian !== null) await ensureDebianPackages(debian);
     await ensureNpmPackages();
     if (build) await ensureBuilt();
   });

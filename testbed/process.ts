@@ -14,20 +14,6 @@ const STDERR_TAIL_CHARS = 2000;
 // ip, tc and depmod live in sbin, which a user's PATH may lack.
 const PATH = `${process.env['PATH'] ?? '/usr/bin:/bin'}:/usr/local/sbin:/usr/sbin:/sbin`;
 
-/** Debian packages of the programs that are started here. */
-const PACKAGE_OF: Readonly<Record<string, string>> = {
-  'apt-cache': 'apt',
-  'apt-get': 'apt',
-  cpio: 'cpio',
-  depmod: 'kmod',
-  'dpkg-deb': 'dpkg',
-  gcc: 'gcc libc6-dev',
-  ip: 'iproute2',
-  make: 'make',
-  readelf: 'binutils',
-  tc: 'iproute2',
-};
-
 /** A program could not be started, failed, took too long or said too much. */
 export class ProcessError extends SlackwaterError {
   readonly code = 'ERR_PROCESS';
@@ -45,16 +31,18 @@ export class ProcessError extends SlackwaterError {
       signal?: NodeJS.Signals | null;
       stderr?: string;
       cause?: unknown;
-      /** Debian packages that would have helped: nothing was changed. */
-      missingPackages?: string;
+      /** It could not even be started: nothing was changed. */
+      notInstalled?: boolean;
     },
   ) {
     const stderrTail = (got.stderr ?? '').trim().slice(-STDERR_TAIL_CHARS);
     super(`${argv.join(' ')}: ${what}${stderrTail === '' ? '' : `: ${stderrTail}`}`, {
       cause: got.cause,
-      ...(got.missingPackages === undefined ? {} : { remedy: `apt-get install ${got.missingPackages}` }),
+      ...(got.notInstalled === true
+        ? { remedy: 'what this machine lacks, and how to get it: slackwater doctor' }
+        : {}),
     });
-    this.exitCode = got.missingPackages === undefined ? EXIT.bug : EXIT.refused;
+    this.exitCode = got.notInstalled === true ? EXIT.refused : EXIT.bug;
     this.argv = argv;
     this.processExitCode = got.exitCode ?? null;
     this.signal = got.signal ?? null;
@@ -64,7 +52,7 @@ export class ProcessError extends SlackwaterError {
 
 export interface RunOptions {
   /** Written to stdin, which is then closed. Without it stdin is /dev/null. */
-  readonly input?: string;
+  readonly input?: string | Uint8Array;
   /** The child is killed after this long. Default 30 s. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal | undefined;
@@ -195,9 +183,9 @@ function spawnChild(
 }
 
 function startError(argv: Argv, error: unknown): ProcessError {
-  const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
-  return new ProcessError(argv, missing ? `${argv[0]} is not installed` : toError(error).message, {
+  const notInstalled = (error as NodeJS.ErrnoException).code === 'ENOENT';
+  return new ProcessError(argv, notInstalled ? `${argv[0]} is not installed` : toError(error).message, {
     cause: error,
-    ...(missing ? { missingPackages: PACKAGE_OF[argv[0]] ?? argv[0] } : {}),
+    notInstalled,
   });
 }

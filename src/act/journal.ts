@@ -68,13 +68,17 @@ export function journalDirectory(env: NodeJS.ProcessEnv = process.env): string {
     : join(base, 'slackwater');
 }
 
-/** Start time of a process or thread in clock ticks since boot; null when there is none. Guards against reused ids. */
+/**
+ * Start time of a process or thread in clock ticks since boot; null when there is none, or a dead one that nobody has
+ * buried yet. Guards against reused ids.
+ */
 export function startTicksOf(pid: number): number | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     // The command name, field 2, may hold spaces and brackets: count from its closing bracket. Start time is field 22.
-    const field = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
-    return field === undefined ? null : Number(field);
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    const [state, field] = [fields[0], fields[19]];
+    return field === undefined || state === 'Z' || state === 'X' ? null : Number(field);
   } catch {
     return null;
   }

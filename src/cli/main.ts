@@ -17,6 +17,11 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   throw error;
 });
 
+// Nobody listens any more: a terminal or its reader has ended. What is under way goes on, for a VM depends on it.
+process.stderr.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+});
+
 const program = new Command('slackwater')
   .description(
     'A controller for QEMU live migration: forecasts where it is heading and switches at the right moment',

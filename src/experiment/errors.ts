@@ -10,6 +10,19 @@ export interface FileProblem {
   readonly message: string;
 }
 
+function inOrder(problems: readonly FileProblem[]): FileProblem[] {
+  return [...problems].sort((a, b) => a.line - b.line);
+}
+
+/** One line for each problem, in the order of the file. */
+export function problemLines(fileName: string, problems: readonly FileProblem[]): string {
+  return inOrder(problems)
+    .map(({ line, path, message }) =>
+      [`${fileName}:${line}`, ...(path === '' ? [] : [path]), message].join(': '),
+    )
+    .join('\n');
+}
+
 /** Nothing was run. The message has one line for each problem: `FILE:LINE: KEY: what was wanted and what was got`. */
 export class ExperimentError extends SlackwaterError {
   readonly code = 'ERR_EXPERIMENT';
@@ -17,14 +30,7 @@ export class ExperimentError extends SlackwaterError {
   readonly problems: readonly FileProblem[];
 
   constructor(fileName: string, problems: readonly FileProblem[]) {
-    const sorted = [...problems].sort((a, b) => a.line - b.line);
-    super(
-      sorted
-        .map(({ line, path, message }) =>
-          [`${fileName}:${line}`, ...(path === '' ? [] : [path]), message].join(': '),
-        )
-        .join('\n'),
-    );
-    this.problems = sorted;
+    super(problemLines(fileName, problems));
+    this.problems = inOrder(problems);
   }
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-export { ExperimentError, type FileProblem } from './errors.ts';
+export { ExperimentError, type FileProblem, problemLines } from './errors.ts';
 export { type Estimate, estimateMs, type EstimateOptions } from './estimate.ts';
 export { expandExperiment, type PlannedRun } from './expand.ts';
 export { filterRuns } from './filter.ts';
+export { integerKind, TEXT_LINE } from './kinds.ts';
 export {
   cellIsHopeless,
   latestAttempts,
@@ -25,6 +26,7 @@ export { parseRunRecords } from './records.ts';
 export { cellKey, runKey } from './run-key.ts';
 export { type AppFigures, RUN_SCHEMA, type RunRecord, type RunSeries } from './run-record.ts';
 export { scaledTimeFactor } from './scaled-time.ts';
+export { type Kind, type Place, YamlReader } from './yaml-reader.ts';
 export {
   CONTROL_GUEST_NAME,
   type ControlPlan,

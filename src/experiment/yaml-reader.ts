@@ -70,13 +70,24 @@ export class YamlReader {
     return place.node === null ? whenAbsent : this.required(place, kind);
   }
 
+  /** The place of one key of a mapping, whatever keys there are beside it: for one on which they depend. */
+  field(place: Place, key: string): Place {
+    if (!isMap(place.node)) {
+      this.note(place, `expected a mapping, got ${describe(place)}`);
+      return missing(place, key);
+    }
+    const pair = place.node.items.find((each) => isScalar(each.key) && String(each.key.value) === key);
+    if (pair === undefined) return missing(place, key);
+    return this.#place(pathOf(place, key), pair.value, this.#lineOf(pair.key) ?? place.line, place.muted);
+  }
+
   /** The places of a mapping's keys; keys beside `keys` are noted. */
   fields<K extends string>(place: Place, keys: readonly K[]): Readonly<Record<K, Place>> {
     const found = new Map<string, Place>();
     if (isMap(place.node)) {
       for (const pair of place.node.items) {
         const key = isScalar(pair.key) ? String(pair.key.value) : '?';
-        const path = place.path === '' ? key : `${place.path}.${key}`;
+        const path = pathOf(place, key);
         const line = this.#lineOf(pair.key) ?? place.line;
         const field = this.#place(path, pair.value, line, place.muted);
         const first = found.get(key);
@@ -89,14 +100,10 @@ export class YamlReader {
     } else {
       this.note(place, `expected a mapping, got ${describe(place)}`);
     }
-    const missing = (key: K): Place => ({
-      path: place.path === '' ? key : `${place.path}.${key}`,
-      line: place.line,
-      node: null,
-      given: false,
-      muted: place.muted || !isMap(place.node),
-    });
-    return Object.fromEntries(keys.map((key) => [key, found.get(key) ?? missing(key)])) as Record<K, Place>;
+    return Object.fromEntries(keys.map((key) => [key, found.get(key) ?? missing(place, key)])) as Record<
+      K,
+      Place
+    >;
   }
 
   /** The places of a list's items, of which there must be one or more. */
@@ -137,6 +144,16 @@ export class YamlReader {
   #lineAt(offset: number): number {
     return Math.max(1, this.#lines.linePos(offset).line);
   }
+}
+
+function pathOf(place: Place, key: string): string {
+  return place.path === '' ? key : `${place.path}.${key}`;
+}
+
+/** A key that is not there. Where there is not even a mapping, that is the problem. */
+function missing(place: Place, key: string): Place {
+  const { line, muted, node } = place;
+  return { path: pathOf(place, key), line, node: null, given: false, muted: muted || !isMap(node) };
 }
 
 // YAML takes `name: 007` for a number; what was meant is the text.

@@ -70,7 +70,7 @@ export function silenceError(name: string, timeoutMs: number, bytesReceived: num
 
 /** The connection ended for `cause` before the greeting. */
 export function ungreetedError(name: string, cause: Error): Error {
-  if (cause instanceof QmpProtocolError) return cause;
+  if (cause instanceof QmpProtocolError || cause instanceof QmpConnectError) return cause;
   return new QmpConnectError(
     'closed',
     name,

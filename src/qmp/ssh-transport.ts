@@ -17,6 +17,8 @@ const POLL_MS = 20;
 const KILL_AFTER_MS = 1000;
 const STDERR_GRACE_MS = 100;
 const STDERR_TAIL_LENGTH = 500;
+// Of the other side's sshd: it could not connect to the socket. That it was not allowed to reads otherwise.
+const NOBODY_LISTENS = /open failed: connect failed/;
 
 export interface SshTarget {
   readonly host: string;
@@ -36,7 +38,11 @@ class SshForward {
   constructor(program: string, target: SshTarget, folder: string) {
     this.#folder = folder;
     this.localPath = join(folder, 'qmp.sock');
-    const options = ['BatchMode=yes', 'ExitOnForwardFailure=yes', 'StreamLocalBindUnlink=yes'];
+    const options = [
+      ...['BatchMode=yes', 'ExitOnForwardFailure=yes', 'StreamLocalBindUnlink=yes'],
+      // A dead link ends it after 15 s instead of a quarter of an hour.
+      ...['ServerAliveInterval=5', 'ServerAliveCountMax=3'],
+    ];
     this.#child = spawn(
       program,
       [
@@ -122,7 +128,14 @@ class SshTransport implements QmpTransport {
         // ssh writes why before it closes the socket; one turn of the event loop lets that text arrive as well.
         setImmediate(() => {
           const why = this.#forward.ending ?? `${cause.message}${this.#forward.lastWords}`;
-          handlers.onEnd(new Error(why, { cause }));
+          handlers.onEnd(
+            NOBODY_LISTENS.test(why)
+              ? new QmpConnectError('refused', this.name, `nobody listens at ${this.name}: ${why}`, {
+                  cause,
+                  remedy: 'check the path there; QEMU has probably exited',
+                })
+              : new Error(why, { cause }),
+          );
         });
       },
     });

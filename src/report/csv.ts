@@ -63,6 +63,7 @@ const COLUMNS: Readonly<Record<string, (run: RunRecord, counts: boolean) => Valu
   disturbances: (run) => run.disturbances.join('; '),
   stealRatio: (run) => run.stealRatio,
   proberGapMs: (run) => run.proberGapMs,
+  clientClockUncertaintyMs: (run) => run.clientClockUncertaintyMs,
   trace: (run) => run.files.trace,
   series: (run) => run.files.series,
   reason: (run) => run.reason,

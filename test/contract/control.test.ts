@@ -281,7 +281,7 @@ t.test('in advise mode only what is confirmed happens, but giving back needs no 
     t,
     pair,
     // Quiet at any price, so that there is something to give back.
-    { mode: 'advise', policy: createAdaptivePolicy('quiet', { quietTmtRatio: 1, quietMinMs: 1 }) as Policy },
+    { mode: 'advise', policy: createAdaptivePolicy('quiet', { quietTmtRatio: 1, quietMinMs: 1 }) },
     {
       confirm: (action) => {
         asked.push(action.kind === 'set-parameters' ? JSON.stringify(action.change) : action.kind);

@@ -24,13 +24,15 @@ import {
 import { checkPlan } from '../experiment/check-plan.ts';
 import { ResultsStore } from '../experiment/results-store.ts';
 import { type Progress, runExperiment } from '../experiment/runner.ts';
-import { parseLink, tcpGoodputBytesPerSec } from '../net/link-profiles.ts';
+import { NATIVE_LINK, parseLink, tcpGoodputBytesPerSec } from '../net/link-profiles.ts';
 import { openLaboratory } from '../stage/laboratory.ts';
 import type { CommandEnvironment } from './environment.ts';
 
 /** From the two QEMUs' start to a guest in its workload, the link measured, and all down again: on the reference machine. */
 const BOOT_MS = 6000;
 const AFTER_MS = 2000;
+/** What a network that nobody has measured yet is taken for. */
+const LIKELY_NATIVE_LINK = '10gbit';
 
 /** The experiments that come with the testbed. */
 function experimentsFolder(): string {
@@ -79,8 +81,10 @@ function estimateText(experiment: Experiment, plan: readonly PlannedRun[]): stri
   const { lowerMs, upperMs } = estimateMs(
     experiment,
     {
-      floorMs: ({ memoryBytes }, link) =>
-        (memoryBytes / tcpGoodputBytesPerSec(parseLink(link).rateBytesPerSec)) * 1000,
+      floorMs: ({ memoryBytes }, link) => {
+        const { rateBytesPerSec } = parseLink(link === NATIVE_LINK ? LIKELY_NATIVE_LINK : link);
+        return (memoryBytes / tcpGoodputBytesPerSec(rateBytesPerSec)) * 1000;
+      },
       bootMs: BOOT_MS,
       afterMs: AFTER_MS,
     },
@@ -110,7 +114,7 @@ function recordLine(record: RunRecord): string {
 async function runCommand(file: string, flags: RunFlags, environment: CommandEnvironment): Promise<void> {
   const { path, text, experiment } = load(file);
   const plan = filterRuns(planOf(experiment), flags.only ?? []);
-  await checkPlan(plan, experiment, path);
+  await checkPlan(plan, experiment, path, environment.signal);
   const say = (line: string): void => void process.stderr.write(`${line}\n`);
   const directory = resolve(flags.results ?? join('results', experiment.name));
   const store = await ResultsStore.open(directory, text, flags.resume === true);
@@ -126,6 +130,7 @@ async function runCommand(file: string, flags: RunFlags, environment: CommandEnv
       laboratory: await openLaboratory(say),
       signal: environment.signal,
       events: {
+        onProgress: say,
         onRun: (run, attempt, progress) => say(runLine(run, attempt, progress)),
         onRecord: (record) => say(recordLine(record)),
         onLine: (line) => flags.verbose === true && say(`  ${line}`),

@@ -10,19 +10,23 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
+  renameSync,
   rmSync,
+  statfsSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { messageOf, RefusedError } from '../../src/index.ts';
+import { EXIT, formatBytes, messageOf, RefusedError } from '../../src/index.ts';
 import { parseRunRecords, type RunRecord } from '../../src/experiment/index.ts';
 import { isRunning, ownIdentity, type ProcessIdentity } from '../host/process-identity.ts';
-import { TestbedError } from '../errors.ts';
+import { MeasureError, TestbedError } from '../errors.ts';
 
-/** The result directory cannot be written to: a full disk, above all. */
+/** The result directory cannot be written to: a full disk, above all. What is there is kept, and can be gone on with. */
 export class ResultsError extends TestbedError {
   readonly code = 'ERR_TESTBED_RESULTS';
+  // Not completed, as a migration that ends on its source.
+  override readonly exitCode = EXIT.sourceRunning;
 }
 
 const EXPERIMENT = 'experiment.yaml';
@@ -32,6 +36,9 @@ const LOCK = 'runner.lock';
 /** Given back when the disk is full, so that the run that hit it can still be told as failed. */
 const RESERVE = '.reserve';
 const RESERVE_BYTES = 256 * 1024;
+/** What must be free before a run begins: its trace, series and logs together take some tens of KiB, rarely hundreds. */
+const RUN_BYTES = 1024 * 1024;
+const FREE_AND_RESUME = 'free some space and go on with --resume';
 
 /** Where one attempt's files go: on this machine, and from the result directory, as records tell it. */
 export interface RunDirectory {
@@ -41,11 +48,10 @@ export interface RunDirectory {
 
 export class ResultsStore {
   readonly directory: string;
-  readonly #records: RunRecord[];
+  readonly #records: RunRecord[] = [];
 
-  private constructor(directory: string, records: RunRecord[]) {
+  private constructor(directory: string) {
     this.directory = directory;
-    this.#records = records;
   }
 
   /**
@@ -66,11 +72,17 @@ export class ResultsStore {
         });
       }
     }
-    mkdirSync(join(directory, 'runs'), { recursive: true });
+    makeDirectory(join(directory, 'runs'));
     await lock(join(directory, LOCK));
-    const store = new ResultsStore(directory, readRecords(directory));
-    store.#write(EXPERIMENT, experimentText);
-    store.#write(RESERVE, Buffer.alloc(RESERVE_BYTES, 1));
+    const store = new ResultsStore(directory);
+    try {
+      store.#records.push(...readRecords(directory));
+      store.#write(EXPERIMENT, experimentText);
+      store.#write(RESERVE, Buffer.alloc(RESERVE_BYTES, 1));
+    } catch (error) {
+      store.close();
+      throw error;
+    }
     return store;
   }
 
@@ -78,16 +90,19 @@ export class ResultsStore {
     return this.#records;
   }
 
-  /** A new, empty directory for one attempt's files; what a killed runner left in it goes. */
+  /** A new, empty directory for one attempt's files; what a killed runner left in it goes. @throws ResultsError */
   runDirectory(slug: string, attempt: number): RunDirectory {
     const relative = join('runs', attempt === 0 ? slug : `${slug}~${attempt}`);
     const path = join(this.directory, relative);
     rmSync(path, { recursive: true, force: true });
-    try {
-      mkdirSync(path, { recursive: true });
-    } catch (error) {
-      throw new ResultsError(`cannot make ${path}: ${messageOf(error)}`, { cause: error });
+    const { bavail, bsize } = statfsSync(this.directory);
+    if (bavail * bsize < RUN_BYTES) {
+      throw new ResultsError(
+        `wanted ${formatBytes(RUN_BYTES)} free in ${this.directory} for the next run, got ${formatBytes(bavail * bsize)}`,
+        { remedy: FREE_AND_RESUME },
+      );
     }
+    makeDirectory(path);
     return { path, relative };
   }
 
@@ -109,7 +124,7 @@ export class ResultsStore {
       } catch {
         throw new ResultsError(`cannot write ${path}: ${messageOf(error)}`, {
           cause: error,
-          remedy: 'free some space and go on with --resume',
+          remedy: FREE_AND_RESUME,
         });
       }
     }
@@ -123,14 +138,38 @@ export class ResultsStore {
 
   #write(name: string, content: string | Buffer): void {
     const path = join(this.directory, name);
+    const part = `${path}.part`;
     try {
-      writeFileSync(path, content);
+      // Whole or not at all, whenever this process is killed.
+      writeFileSync(part, content);
+      renameSync(part, path);
     } catch (error) {
+      rmSync(part, { force: true });
       throw new ResultsError(`cannot write ${path}: ${messageOf(error)}`, {
         cause: error,
         remedy: 'free some space, or name another --results directory',
       });
     }
+  }
+}
+
+/** Writes one of a run's own files. @throws MeasureError that names it */
+export function writeRunFile({ path, relative }: RunDirectory, name: string, content: string): void {
+  try {
+    writeFileSync(join(path, name), content);
+  } catch (error) {
+    throw new MeasureError(`cannot keep ${join(relative, name)}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+function makeDirectory(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true });
+  } catch (error) {
+    throw new ResultsError(`cannot make ${path}: ${messageOf(error)}`, {
+      cause: error,
+      remedy: 'name another --results directory',
+    });
   }
 }
 

@@ -50,14 +50,16 @@ async function findFile(tree: string, name: string): Promise<string | undefined>
 }
 
 /**
- * All libraries that the programs need, as soname and file. `unpack` is asked for one package after the other until each
- * library is found below `tree`. @throws ImageError when a library is in none of them; ProcessError
+ * All libraries that the programs need, as soname and file, but for those that are `present` where they will run. `unpack`
+ * is asked for one package after the other until each library is found below `tree`.
+ * @throws ImageError when a library is in none of them; ProcessError
  */
 export async function collectLibraries(
   tree: string,
   programs: readonly string[],
   packages: readonly DebianPackage[],
   unpack: (package_: DebianPackage) => Promise<void>,
+  present: ReadonlySet<string> = new Set(),
 ): Promise<Map<string, string>> {
   const root = await realpath(tree);
   const waiting = new Set(packages);
@@ -65,7 +67,7 @@ export async function collectLibraries(
   const queue = [...programs];
   for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
     for (const soname of await neededBy(file)) {
-      if (libraries.has(soname)) continue;
+      if (libraries.has(soname) || present.has(soname)) continue;
       let path = await findFile(root, soname);
       for (const candidate of likelyPackages(soname, [...waiting])) {
         if (path !== undefined) break;

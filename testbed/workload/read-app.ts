@@ -1,62 +1,72 @@
 // SPDX-License-Identifier: Apache-2.0
 // The `app` of a workload file, and the `load` that its client makes.
 
-import { APP_NAMES } from '../guest/index.ts';
-import type { Fields } from './fields.ts';
+import { integerKind, type Place, TEXT_LINE, type YamlReader } from '../../src/experiment/index.ts';
+import type { AppName } from '../guest/index.ts';
+import { AMOUNT, numberKind, oneOf, RATE, RATIO, VALUE_SIZE } from './kinds.ts';
 import type { AppTemplate, LoadTemplate } from './workload.ts';
 
-/** `root` is the file's outermost mapping: `load` stands beside `app`. */
-function readLoad(root: Fields): LoadTemplate {
-  const fields = root.fields('load');
-  const load = {
-    records: fields.whole('records', 2, 100_000_000),
-    valueBytes: fields.sizeBytes('value'),
-    requestsPerSec: fields.whole('requestsPerSec', 1, 1_000_000),
-    connections: fields.whole('connections', 1, 256),
-    readRatio: fields.ratio('reads'),
-    zipf: fields.number('zipf', 'an exponent from 0 to below 1', (value) => value >= 0 && value < 1),
-  };
-  if (!Number.isInteger(load.valueBytes) || load.valueBytes < 8 || load.valueBytes > 65_536) {
-    fields.wrong('value', `wanted a size from 8B to 64KiB, got ${load.valueBytes} bytes`);
-  }
-  fields.end();
-  return load;
+const ZIPF = numberKind('an exponent from 0 to below 1', (value) => value >= 0 && value < 1);
+const ACCESS = oneOf('seq', 'random');
+
+/** Whether a client on another host asks the application: its requests stand under `load`, beside `app`. */
+export function isServer(name: AppName): name is 'redis' | 'memcached' {
+  return name === 'redis' || name === 'memcached';
 }
 
-function readNamed(root: Fields, fields: Fields): AppTemplate {
-  const name = fields.kind('name', APP_NAMES);
+function readLoad(reader: YamlReader, place: Place): LoadTemplate {
+  const fields = reader.fields(place, ['records', 'value', 'requestsPerSec', 'connections', 'reads', 'zipf']);
+  return {
+    records: reader.required(fields.records, integerKind(2, 100_000_000)),
+    valueBytes: reader.required(fields.value, VALUE_SIZE),
+    requestsPerSec: reader.required(fields.requestsPerSec, integerKind(1, 1_000_000)),
+    connections: reader.required(fields.connections, integerKind(1, 256)),
+    readRatio: reader.required(fields.reads, RATIO),
+    zipf: reader.required(fields.zipf, ZIPF),
+  };
+}
+
+/** `load` is that of servers. */
+export function readApp(reader: YamlReader, place: Place, name: AppName, load: Place): AppTemplate {
   switch (name) {
     case 'redis':
-    case 'memcached':
-      return { name, memory: fields.amount('memory'), load: readLoad(root) };
-    case 'sysbench':
+    case 'memcached': {
+      const fields = reader.fields(place, ['name', 'memory']);
+      return { name, memory: reader.required(fields.memory, AMOUNT), load: readLoad(reader, load) };
+    }
+    case 'sysbench': {
+      const fields = reader.fields(place, ['name', 'block', 'rate', 'access']);
       return {
         name,
-        block: fields.amount('block'),
-        rateBytesPerSec: fields.rateBytesPerSec('rate'),
-        access: fields.has('access') ? fields.choice('access', ['seq', 'random']) : 'seq',
+        block: reader.required(fields.block, AMOUNT),
+        rateBytesPerSec: reader.required(fields.rate, RATE),
+        access: reader.optional(fields.access, ACCESS, 'seq'),
       };
-    case 'fio':
+    }
+    case 'fio': {
+      const fields = reader.fields(place, ['name', 'set', 'rate', 'reads']);
       return {
         name,
-        set: fields.amount('set'),
-        rateBytesPerSec: fields.rateBytesPerSec('rate'),
-        readRatio: fields.ratio('reads'),
+        set: reader.required(fields.set, AMOUNT),
+        rateBytesPerSec: reader.required(fields.rate, RATE),
+        readRatio: reader.required(fields.reads, RATIO),
       };
-    case 'stress-ng':
+    }
+    case 'stress-ng': {
+      const fields = reader.fields(place, ['name', 'set', 'method']);
       return {
         name,
-        set: fields.amount('set'),
-        method: fields.has('method') ? fields.text('method') : 'all',
+        set: reader.required(fields.set, AMOUNT),
+        method: reader.optional(fields.method, TEXT_LINE, 'all'),
       };
-    case 'build-mix':
-      return { name, set: fields.amount('set'), jobs: fields.whole('jobs', 1, 16) };
+    }
+    case 'build-mix': {
+      const fields = reader.fields(place, ['name', 'set', 'jobs']);
+      return {
+        name,
+        set: reader.required(fields.set, AMOUNT),
+        jobs: reader.required(fields.jobs, integerKind(1, 16)),
+      };
+    }
   }
-}
-
-export function readApp(root: Fields): AppTemplate {
-  const fields = root.fields('app');
-  const app = readNamed(root, fields);
-  fields.end();
-  return app;
 }

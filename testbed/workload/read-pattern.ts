@@ -1,63 +1,86 @@
 // SPDX-License-Identifier: Apache-2.0
 // The `pattern` of a workload file.
 
-import type { Fields } from './fields.ts';
+import type { Place, YamlReader } from '../../src/experiment/index.ts';
+import { AMOUNT, DURATION, numberKind, oneOf, RATE, RATIO, readDeciding } from './kinds.ts';
 import type { PatternTemplate, SegmentTemplate } from './workload.ts';
 
 const SEGMENT_KINDS = ['idle', 'steady', 'drift', 'zipf', 'readmostly'] as const;
 const KINDS = [...SEGMENT_KINDS, 'burst', 'phases'] as const;
 
-function readWindow(fields: Fields) {
+const WINDOW = ['kind', 'set', 'rate', 'offset', 'touch'] as const;
+const ORDERED = [...WINDOW, 'order'] as const;
+
+const TOUCH = oneOf('4096', '8');
+const ORDER = oneOf('seq', 'random');
+const EXPONENT = numberKind('an exponent in (0, 4]', (value) => value > 0 && value <= 4);
+
+/** Stands in for a pattern whose kind is not right, once that is noted. */
+const IDLE = { kind: 'idle' } as const;
+
+function readWindow(reader: YamlReader, fields: Readonly<Record<(typeof WINDOW)[number], Place>>) {
+  const offset = reader.optional(fields.offset, AMOUNT, undefined);
   return {
-    set: fields.amount('set'),
-    rateBytesPerSec: fields.rateBytesPerSec('rate'),
-    ...(fields.has('offset') ? { offset: fields.amount('offset') } : {}),
-    ...(fields.has('touch') && fields.choice('touch', ['4096', '8']) === '8'
-      ? { touchBytes: 8 as const }
-      : {}),
+    set: reader.required(fields.set, AMOUNT),
+    rateBytesPerSec: reader.required(fields.rate, RATE),
+    ...(offset === undefined ? {} : { offset }),
+    ...(reader.optional(fields.touch, TOUCH, '4096') === '8' ? { touchBytes: 8 as const } : {}),
   };
 }
 
-function readOrder(fields: Fields): { order?: 'seq' | 'random' } {
-  return fields.has('order') ? { order: fields.choice('order', ['seq', 'random']) } : {};
+function readOrdered(reader: YamlReader, fields: Readonly<Record<(typeof ORDERED)[number], Place>>) {
+  const order = reader.optional(fields.order, ORDER, undefined);
+  return { ...readWindow(reader, fields), ...(order === undefined ? {} : { order }) };
 }
 
-function readSegment(fields: Fields, kind: SegmentTemplate['kind']): SegmentTemplate {
+function readSegment(reader: YamlReader, place: Place, kind: SegmentTemplate['kind']): SegmentTemplate {
   switch (kind) {
     case 'idle':
-      return { kind };
+      reader.fields(place, ['kind']);
+      return IDLE;
     case 'steady':
-      return { kind, ...readWindow(fields), ...readOrder(fields) };
-    case 'drift':
-      return { kind, ...readWindow(fields), ...readOrder(fields), step: fields.amount('step') };
-    case 'zipf': {
-      const exponent = fields.number('exponent', 'an exponent in (0, 4]', (value) => value > 0 && value <= 4);
-      return { kind, ...readWindow(fields), exponent };
+      return { kind, ...readOrdered(reader, reader.fields(place, ORDERED)) };
+    case 'drift': {
+      const fields = reader.fields(place, [...ORDERED, 'step']);
+      return { kind, ...readOrdered(reader, fields), step: reader.required(fields.step, AMOUNT) };
     }
-    case 'readmostly':
-      return { kind, ...readWindow(fields), ...readOrder(fields), writesRatio: fields.ratio('writes') };
+    case 'zipf': {
+      const fields = reader.fields(place, [...WINDOW, 'exponent']);
+      return { kind, ...readWindow(reader, fields), exponent: reader.required(fields.exponent, EXPONENT) };
+    }
+    case 'readmostly': {
+      const fields = reader.fields(place, [...ORDERED, 'writes']);
+      return { kind, ...readOrdered(reader, fields), writesRatio: reader.required(fields.writes, RATIO) };
+    }
   }
 }
 
-export function readPattern(fields: Fields): PatternTemplate {
-  const kind = fields.kind('kind', KINDS);
-  let pattern: PatternTemplate;
-  if (kind === 'phases') {
-    const phases = fields.list('phases').map((phase) => {
-      const forMs = phase.durationMs('for');
-      const segment = phase.fields('pattern');
-      const read = readSegment(segment, segment.kind('kind', SEGMENT_KINDS));
-      segment.end();
-      phase.end();
-      return { forMs, pattern: read };
-    });
-    pattern = { kind, phases };
-  } else if (kind === 'burst') {
-    const times = { onMs: fields.durationMs('on'), offMs: fields.durationMs('off') };
-    pattern = { kind, ...readWindow(fields), ...readOrder(fields), ...times };
-  } else {
-    pattern = readSegment(fields, kind);
+function readPhase(reader: YamlReader, place: Place): { forMs: number; pattern: SegmentTemplate } {
+  const fields = reader.fields(place, ['for', 'pattern']);
+  const forMs = reader.required(fields.for, DURATION);
+  const kind = readDeciding(reader, fields.pattern, 'kind', oneOf(...SEGMENT_KINDS));
+  return { forMs, pattern: kind === null ? IDLE : readSegment(reader, fields.pattern, kind) };
+}
+
+export function readPattern(reader: YamlReader, place: Place): PatternTemplate {
+  const kind = readDeciding(reader, place, 'kind', oneOf(...KINDS));
+  switch (kind) {
+    case null:
+      return IDLE;
+    case 'phases': {
+      const { phases } = reader.fields(place, ['kind', 'phases']);
+      return { kind, phases: reader.items(phases).map((phase) => readPhase(reader, phase)) };
+    }
+    case 'burst': {
+      const fields = reader.fields(place, [...ORDERED, 'on', 'off']);
+      return {
+        kind,
+        ...readOrdered(reader, fields),
+        onMs: reader.required(fields.on, DURATION),
+        offMs: reader.required(fields.off, DURATION),
+      };
+    }
+    default:
+      return readSegment(reader, place, kind);
   }
-  fields.end();
-  return pattern;
 }

@@ -140,7 +140,7 @@ function appOf(template: AppTemplate, memoryBytes: number): ResolvedApp {
 
 /** Throws what is wrong with a workload on a guest of this size. */
 function refuse(workload: Workload, memoryMib: number, message: string): never {
-  const problem = { line: 1, key: '', message: `on a guest of ${memoryMib} MiB: ${message}` };
+  const problem = { line: 1, path: '', message: `on a guest of ${memoryMib} MiB: ${message}` };
   throw new WorkloadError(
     `${workload.name}.yaml`,
     [problem],

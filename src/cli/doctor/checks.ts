@@ -102,6 +102,14 @@ async function probeIproute(): Promise<Finding> {
   return ip.ok === true && tc.ok !== true ? tc : ip;
 }
 
+async function probeChromium(): Promise<Finding> {
+  for (const name of ['chromium', 'chromium-headless-shell', 'google-chrome']) {
+    const finding = await findProgram(name);
+    if (finding.ok !== false) return finding;
+  }
+  return { ok: false, found: 'no chromium, chromium-headless-shell or google-chrome' };
+}
+
 function probeKvm(): Promise<Finding> {
   try {
     accessSync('/dev/kvm', constants.R_OK | constants.W_OK);
@@ -177,6 +185,20 @@ export const CHECKS: readonly Check[] = [
   },
   program('iperf3', "measures a link's goodput"),
   ...KERNEL_CHECKS,
+  {
+    name: 'ssh',
+    neededFor: 'info',
+    whatFor: 'monitors on other hosts (npm test installs it)',
+    remedy: debian('openssh-client'),
+    probe: () => findProgram('ssh', '-V'),
+  },
+  {
+    name: 'chromium',
+    neededFor: 'info',
+    whatFor: 'the test that looks at a report as a browser draws it (npm test installs it)',
+    remedy: debian('chromium-headless-shell'),
+    probe: probeChromium,
+  },
   {
     name: 'kvm',
     neededFor: 'info',

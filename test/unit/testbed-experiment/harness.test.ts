@@ -125,17 +125,6 @@ t.test('what an experiment names and nobody has is told before the first run', a
   );
 });
 
-t.test('an experiment for two real machines is refused, not run on this one', async (t) => {
-  const host = (name: string, address: string): string =>
-    `{ ssh: ${name}, nic: eth1, address: ${address}, qemu: /usr/bin/qemu-system-x86_64 }`;
-  const hosts = `hosts:\n  source: ${host('a', '10.0.0.1')}\n  destination: ${host('b', '10.0.0.2')}\n  client: { ssh: c }\n`;
-  const elsewhere = parseExperiment(TEXT + hosts, 'small.yaml');
-  await t.rejects(
-    checkPlan([], elsewhere, '/somewhere/small.yaml'),
-    /hosts: this testbed runs in namespaces/,
-  );
-});
-
 t.test('progress counts what is done, and says how long the rest takes', (t) => {
   t.same(progressOf(PLAN, [record('adaptive')], 1, 30_000), {
     done: 1,

@@ -61,30 +61,34 @@ test('what is wrong with a file is said with its line and key, all of it at once
     [
       `${HEAD}pattern:\n  kind: steady\n  set: 64XB\n  rate: 20\n  colour: red\n`,
       [
-        /^dir\/x.yaml:6: pattern.set: wanted a size .* got "64XB"$/m,
+        /^dir\/x.yaml:6: pattern.set: expected a size .* got "64XB"$/m,
         /^dir\/x.yaml:7: pattern.rate: /m,
         /:8: pattern.colour: unknown/,
       ],
     ],
     [
       `${HEAD}pattern:\n  kind: phases\n  phases:\n    - { for: 1s, pattern: { kind: burst } }\n`,
-      [/:7: pattern.phases\[0\].pattern.kind: wanted one of idle, .*, got "burst"$/],
+      [/:7: pattern.phases\[0\].pattern.kind: expected one of idle, .*, got "burst"$/],
     ],
-    [`${HEAD}app: { name: oracle }\n`, [/:4: app.name: wanted one of redis, .*, got "oracle"$/]],
+    [`${HEAD}app: { name: oracle }\n`, [/:4: app.name: expected one of redis, .*, got "oracle"$/]],
     [
       `${HEAD}arena: 25%\npattern: { kind: idle }\napp: { name: redis, memory: 140% }\nload: { records: 1 }\n`,
-      [/:6: app.memory: /, /:7: load.records: wanted a whole number from 2/, /:7: load.zipf: .* got nothing/],
+      [
+        /:6: app.memory: /,
+        /:7: load.records: expected a whole number from 2/,
+        /:7: load.zipf: .* got nothing/,
+      ],
     ],
     [
       'schema: slackwater/workload@2\n',
-      [/^dir\/x.yaml:1: schema: wanted slackwater\/workload@1, got "slackwater\/workload@2"$/],
+      [/^dir\/x.yaml:1: schema: expected slackwater\/workload@1, got "slackwater\/workload@2"$/],
     ],
     [
       `${HEAD.replace('name: x', 'name: y')}pattern: { kind: idle }\n`,
-      [/:2: name: wanted the file's own name "x"/],
+      [/:2: name: expected the file's own name "x"/],
     ],
     ['a: [', [/^dir\/x.yaml:1: /]],
-    ['', [/wanted a mapping, got nothing/]],
+    ['', [/expected a mapping, got nothing/]],
   ];
   for (const [text, messages] of wrong) {
     for (const message of messages) t.throws(() => parseWorkload(text, 'dir/x.yaml'), { message });
