@@ -20,6 +20,10 @@ function orNull(check: Check): Check {
   return (value, path) => (value === null ? null : check(value, path));
 }
 
+function optional(check: Check): Check {
+  return (value, path) => (value === undefined ? null : check(value, path));
+}
+
 /** A check for each field of T; with one missing it does not compile. */
 type Checks<T> = { readonly [K in keyof T]-?: Check };
 
@@ -113,6 +117,7 @@ const runRecord = object({
   disturbances: texts,
   stealRatio: orNull(figure),
   proberGapMs: orNull(figure),
+  clientClockUncertaintyMs: optional(figure),
   files: object({ trace: orNull(text), series: orNull(text), logs: texts } satisfies Checks<
     RunRecord['files']
   >),

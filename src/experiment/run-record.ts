@@ -70,6 +70,11 @@ export interface RunRecord {
   readonly disturbances: readonly string[];
   readonly stealRatio: number | null;
   readonly proberGapMs: number | null;
+  /**
+   * How far the migration's moments may be off on the client's clock, where the two are on different machines; absent where
+   * they are on one. Work and figures before, during and after depend on it; silences do not.
+   */
+  readonly clientClockUncertaintyMs?: number;
   /** Relative to the result directory; null where the run did not come so far. */
   readonly files: {
     readonly trace: string | null;

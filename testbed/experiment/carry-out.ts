@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // Carries one planned run out: a fresh testbed, a freshly booted guest in its workload, one migration, and what it gave.
-// Whatever goes wrong becomes a record that says so; nothing of the run stays on the machine.
+// Whatever goes wrong becomes a record that says so; nothing of the run stays on a machine.
 
-import { copyFileSync, existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { formatMs, messageOf, type OutcomeKind } from '../../src/index.ts';
 import { type Experiment, type PlannedRun, RUN_SCHEMA, type RunRecord } from '../../src/experiment/index.ts';
-import { ResultsError, type RunDirectory } from './results-store.ts';
+import { ResultsError, type RunDirectory, writeRunFile } from './results-store.ts';
 import type { Laboratory } from '../stage/laboratory.ts';
-import { ENDPOINTS, namespaceOf } from '../net/plan.ts';
-import { type RunningKvload, startKvload } from '../measure/index.ts';
+import type { RunningKvload } from '../measure/index.ts';
+import { HostUnusableError, type RemoteLaboratory, RemoteStage } from '../remote/index.ts';
 import { type MeasuredRun, measuredMigration } from '../stage/measured-run.ts';
+import type { MigrationStage } from '../stage/migration-stage.ts';
 import { Stage } from '../stage/stage.ts';
-import { disturbancesOf, readCpuTimes, stealRatio } from './disturbance.ts';
+import { disturbancesOf, parseCpuTimes, readCpuTimes, stealRatio } from './disturbance.ts';
 import { migrateArgs } from './migrate-args.ts';
 import type { RunGuest } from './run-guest.ts';
 
@@ -20,13 +21,15 @@ export interface CarryOutOptions {
   readonly experiment: Experiment;
   readonly experimentPath: string;
   readonly laboratory: Laboratory;
+  /** Null: the run is carried out on this machine. */
+  readonly remote: RemoteLaboratory | null;
   readonly run: PlannedRun;
   readonly attempt: number;
   readonly guest: RunGuest;
   /** What the oracle's search picked; null for every other policy. */
   readonly setting: string | null;
   /** Of one TCP stream over this run's link; measured on the run's own testbed where it is not known yet. */
-  readonly goodput: (stage: Stage) => Promise<number>;
+  readonly goodput: (stage: MigrationStage) => Promise<number>;
   /** This attempt's own, empty. */
   readonly directory: RunDirectory;
   readonly signal: AbortSignal;
@@ -43,38 +46,55 @@ const OVERTIME_MS = 180_000;
 const TRACE = 'trace.msgpack';
 const SERIES = 'series.json';
 
+/** @throws HostUnusableError, ResultsError: what no other run could do without either */
 export async function carryOut(options: CarryOutOptions): Promise<RunRecord> {
   const startedAt = new Date().toISOString();
   const before = readCpuTimes();
   try {
-    const { run, app } = await migrateOnce(options);
+    const carriedOut = await migrateOnce(options);
     // Ended from outside, the testbed went down under the migration: its outcome says nothing.
     options.signal.throwIfAborted();
-    const steal = stealRatio(before, readCpuTimes());
-    return toRecord(options, startedAt, run, app, steal);
+    return toRecord(options, startedAt, carriedOut);
   } catch (error) {
     options.signal.throwIfAborted();
-    if (error instanceof ResultsError) throw error;
-    return failedRecord(options, startedAt, messageOf(error), stealRatio(before, readCpuTimes()));
+    if (error instanceof ResultsError || error instanceof HostUnusableError) throw error;
+    const steal = options.remote === null ? stealRatio(before, readCpuTimes()) : null;
+    return failedRecord(options, startedAt, messageOf(error), steal);
   }
 }
 
-async function migrateOnce(
-  options: CarryOutOptions,
-): Promise<{ readonly run: MeasuredRun; readonly app: RunRecord['app'] }> {
-  const { experiment, run, laboratory, guest, signal, onLine, directory } = options;
+interface CarriedOut {
+  readonly run: MeasuredRun;
+  readonly app: RunRecord['app'];
+  /** Of the machine's CPU time that its own host took; with several machines of the worst. */
+  readonly stealRatio: number;
+  readonly hasDisk: boolean;
+}
+
+function openStage({ laboratory, remote, guest, run, signal }: CarryOutOptions): Promise<MigrationStage> {
+  const options = { guest: guest.spec, link: run.link, signal };
+  return remote === null
+    ? Stage.create({ laboratory, ...options })
+    : RemoteStage.create({ remote, ...options });
+}
+
+async function migrateOnce(options: CarryOutOptions): Promise<CarriedOut> {
+  const { experiment, run, signal, onLine, directory } = options;
   const tracePath = join(directory.path, TRACE);
   const args = migrateArgs(run, experiment, options.experimentPath, options.setting, tracePath);
-  const stage = await Stage.create({ laboratory, guest: guest.spec, link: run.link, signal });
+  const stage = await openStage(options);
   const late = new AbortController();
-  const takeDown = (): void => void stage.testbed.down();
+  // What goes wrong with that is told when it is waited for.
+  const takeDown = (): void => void stage.down().catch(() => undefined);
   const timer = setTimeout(() => {
     late.abort();
     takeDown();
   }, experiment.capMs + OVERTIME_MS);
   signal.addEventListener('abort', takeDown);
   let load: RunningKvload | null = null;
+  let said = '';
   try {
+    const cpuBefore = await stage.readCpuLines();
     const goodputBytesPerSec = await options.goodput(stage);
     await stage.boot();
     load = await startLoad(stage, options);
@@ -83,43 +103,49 @@ async function migrateOnce(
     const measured = await measuredMigration(stage, {
       goodputBytesPerSec,
       migrateArgs: args,
-      onLine,
+      onLine: (line) => {
+        said += `${line}\n`;
+        onLine(line);
+      },
       beforeMs: WATCH_BEFORE_MS,
       afterMs: load === null ? WATCH_AFTER_MS.guest : WATCH_AFTER_MS.app,
     });
     if (measured.controller.document === null) {
       throw new Error(`slackwater gave no outcome: ${measured.controller.stderr.trim().slice(-500)}`);
     }
-    writeFileSync(join(directory.path, SERIES), JSON.stringify(measured.series));
-    writeFileSync(join(directory.path, 'controller.log'), measured.controller.stderr);
+    writeRunFile(directory, SERIES, JSON.stringify(measured.series));
     await load?.stop();
-    return { run: measured, app: appFigures(options, load, measured) };
+    return {
+      run: measured,
+      app: appFigures(options, load, measured),
+      stealRatio: worstSteal(cpuBefore, await stage.readCpuLines()),
+      hasDisk: stage.hasDisk,
+    };
   } catch (error) {
+    stage.lost?.throwIfAborted();
     if (late.signal.aborted)
       throw new Error(`not over after ${formatMs(experiment.capMs + OVERTIME_MS)}`, { cause: error });
     throw error;
   } finally {
     clearTimeout(timer);
     signal.removeEventListener('abort', takeDown);
-    keepLogs(stage.testbed.directory, directory.path);
-    await stage.testbed.down();
+    await keepLogs(stage, directory.path, said);
+    await stage.down();
   }
+}
+
+function worstSteal(before: readonly string[], after: readonly string[]): number {
+  const ratios = after.map((line, i) => stealRatio(parseCpuTimes(before[i] ?? ''), parseCpuTimes(line)));
+  return Math.max(0, ...ratios);
 }
 
 /** The application's clients, once its records are there; null for guests without. */
 async function startLoad(
-  stage: Stage,
-  { guest, laboratory, run, signal }: CarryOutOptions,
+  stage: MigrationStage,
+  { guest, run, signal }: CarryOutOptions,
 ): Promise<RunningKvload | null> {
   if (guest.load === undefined) return null;
-  return await startKvload({
-    ...guest.load,
-    kvloadPath: laboratory.tools.kvloadPath,
-    netns: namespaceOf(stage.testbed.name, 'client'),
-    serverIp: ENDPOINTS.guest.ip,
-    seed: run.seed,
-    signal,
-  });
+  return await stage.startLoad({ settings: guest.load, seed: run.seed, signal });
 }
 
 function appFigures(
@@ -137,15 +163,13 @@ function appFigures(
   };
 }
 
-/** QEMU's logs and the guest's consoles, before the testbed's directory goes. */
-function keepLogs(from: string, to: string): void {
-  if (!existsSync(from)) return;
-  for (const name of readdirSync(from).filter((each) => each.endsWith('.log'))) {
-    try {
-      copyFileSync(join(from, name), join(to, name));
-    } catch {
-      // A full disk; the record says what there is.
-    }
+/** What the controller said, QEMU's logs and the guest's consoles, before they go with the stage. */
+async function keepLogs(stage: MigrationStage, to: string, said: string): Promise<void> {
+  try {
+    writeFileSync(join(to, 'controller.log'), said);
+    await stage.keepLogs(to);
+  } catch {
+    // A full disk, or a host that is lost; the record says what there is.
   }
 }
 
@@ -175,9 +199,7 @@ function identity({ run, attempt, setting }: CarryOutOptions) {
 function toRecord(
   options: CarryOutOptions,
   startedAt: string,
-  run: MeasuredRun,
-  app: RunRecord['app'],
-  steal: number,
+  { run, app, stealRatio: steal, hasDisk }: CarriedOut,
 ): RunRecord {
   const { document } = run.controller;
   const completed = document?.outcome === 'completed';
@@ -203,15 +225,23 @@ function toRecord(
     app,
     coherent: coherence.coherent,
     lostPages: coherence.badPageCount,
-    lostBlocks: coherence.badBlockCount,
+    lostBlocks: hasDisk ? coherence.badBlockCount : null,
     disturbances: disturbancesOf(run, steal),
     stealRatio: steal,
     proberGapMs: run.prober.ownGapMs,
+    ...(run.clientClockUncertaintyMs === null
+      ? {}
+      : { clientClockUncertaintyMs: run.clientClockUncertaintyMs }),
     files: filesOf(options),
   };
 }
 
-function failedRecord(options: CarryOutOptions, startedAt: string, reason: string, steal: number): RunRecord {
+function failedRecord(
+  options: CarryOutOptions,
+  startedAt: string,
+  reason: string,
+  steal: number | null,
+): RunRecord {
   return {
     ...identity(options),
     startedAt,

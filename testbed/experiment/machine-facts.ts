@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The machine that results come from: an allow-list of facts, nothing of its names, users, addresses or environment.
+// The machines that results come from: an allow-list of facts, nothing of their names, users, addresses or environment.
 
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { cpus, loadavg, release, totalmem } from 'node:os';
 import { packageVersion } from '../../src/index.ts';
+import type { HostFacts, RemoteLaboratory } from '../remote/index.ts';
 import type { Laboratory } from '../stage/laboratory.ts';
 
 export type MachineFacts = Readonly<Record<string, string | number | null>>;
@@ -28,7 +29,9 @@ function distribution(): string | null {
   }
 }
 
-export function machineFacts(laboratory: Laboratory): MachineFacts {
+/** With `remote`, that of the controller and those of the experiment's hosts. */
+export function machineFacts(laboratory: Laboratory, remote: RemoteLaboratory | null): MachineFacts {
+  const { accelerator, reason } = (remote ?? laboratory).accelerator;
   return {
     slackwater: packageVersion(),
     commit: firstLine('git', '-C', import.meta.dirname, 'rev-parse', '--short=12', 'HEAD'),
@@ -38,10 +41,27 @@ export function machineFacts(laboratory: Laboratory): MachineFacts {
     distribution: distribution(),
     kernel: release(),
     node: process.version,
-    qemu: firstLine('qemu-system-x86_64', '--version'),
-    accelerator: laboratory.accelerator.accelerator,
-    acceleratorReason: laboratory.accelerator.reason,
+    qemu: remote === null ? firstLine('qemu-system-x86_64', '--version') : remote.facts.source.qemu,
+    accelerator,
+    acceleratorReason: reason,
     loadAtStart: loadavg()[0] ?? null,
     startedAt: new Date().toISOString(),
+    ...(remote === null
+      ? {}
+      : {
+          ...hostFacts('source', remote.facts.source),
+          ...hostFacts('destination', remote.facts.destination),
+          ...hostFacts('client', remote.facts.client),
+        }),
+  };
+}
+
+function hostFacts(role: string, { cpu, cores, memoryBytes, distribution, kernel }: HostFacts): MachineFacts {
+  return {
+    [`${role}Cpu`]: cpu,
+    [`${role}Cores`]: cores,
+    [`${role}MemoryBytes`]: memoryBytes,
+    [`${role}Distribution`]: distribution,
+    [`${role}Kernel`]: kernel,
   };
 }

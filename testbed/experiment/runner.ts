@@ -5,22 +5,36 @@
 import {
   bestSetting,
   type Experiment,
+  latestAttempts,
   nextRun,
   type PlannedRun,
   type RunRecord,
+  runKey,
   runStates,
   searchedSettings,
 } from '../../src/experiment/index.ts';
+import { EXIT } from '../../src/index.ts';
+import { TestbedError } from '../errors.ts';
 import { reap } from '../index.ts';
+import { openRemoteLaboratory } from '../remote/index.ts';
 import type { Laboratory } from '../stage/laboratory.ts';
 import { measureFloorGoodput } from '../stage/measured-run.ts';
-import type { Stage } from '../stage/stage.ts';
+import type { MigrationStage } from '../stage/migration-stage.ts';
 import { carryOut } from './carry-out.ts';
 import { machineFacts } from './machine-facts.ts';
 import type { ResultsStore } from './results-store.ts';
 import { runGuest } from './run-guest.ts';
 
+/** Everything was tried, and some runs could not be carried out: the others are there, these have their logs. */
+export class IncompleteError extends TestbedError {
+  readonly code = 'ERR_TESTBED_INCOMPLETE';
+  // Not completed, as a migration that ends on its source.
+  override readonly exitCode = EXIT.sourceRunning;
+}
+
 export interface RunnerEvents {
+  /** What is made ready before the first run, where that takes its time. */
+  readonly onProgress: (line: string) => void;
   /** What is running, what is left, when it will be done. */
   readonly onRun: (run: PlannedRun, attempt: number, progress: Progress) => void;
   readonly onRecord: (record: RunRecord) => void;
@@ -46,32 +60,42 @@ export interface RunnerOptions {
   readonly events: RunnerEvents;
 }
 
-/** Runs all that is open. @throws ResultsError when results cannot be written, or the signal's reason */
+/**
+ * Runs all that is open.
+ * @throws HostUnusableError; ResultsError when results cannot be written; IncompleteError when runs could not be carried
+ * out; or the signal's reason
+ */
 export async function runExperiment(options: RunnerOptions): Promise<void> {
   const { experiment, plan, store, laboratory, signal, events } = options;
   // A runner that was killed took its testbeds' owner with it.
   await reap();
-  store.writeMachine(machineFacts(laboratory));
+  const remote =
+    experiment.hosts === null
+      ? null
+      : await openRemoteLaboratory(experiment.hosts, laboratory, events.onProgress, signal);
+  store.writeMachine(machineFacts(laboratory, remote));
   const goodputs = new Map<string, number>();
   const startMs = performance.now();
   let carriedOut = 0;
   for (;;) {
     signal.throwIfAborted();
     const next = nextRun(plan, store.records);
-    if (next === null) return;
+    if (next === null) break;
     const { run, attempt } = next;
     const elapsedMs = performance.now() - startMs;
+    const directory = store.runDirectory(run.slug, attempt);
     events.onRun(run, attempt, progressOf(plan, store.records, carriedOut, elapsedMs));
     const record = await carryOut({
       experiment,
       experimentPath: options.experimentPath,
       laboratory,
+      remote,
       run,
       attempt,
-      guest: runGuest(run),
+      guest: runGuest(run, options.experimentPath),
       setting: settingOf(run, store.records),
       goodput: (stage) => goodputOf(goodputs, run.link, stage),
-      directory: store.runDirectory(run.slug, attempt),
+      directory,
       signal,
       onLine: events.onLine,
     });
@@ -79,6 +103,22 @@ export async function runExperiment(options: RunnerOptions): Promise<void> {
     events.onRecord(record);
     carriedOut += 1;
   }
+  refuseFailed(plan, store);
+}
+
+function refuseFailed(plan: readonly PlannedRun[], { records, directory }: ResultsStore): void {
+  const planned = new Set(plan.map(({ key }) => key));
+  const failed = latestAttempts(records).filter(
+    (record) => record.outcome === 'failed' && planned.has(runKey(record)),
+  );
+  if (failed.length === 0) return;
+  const lines = failed.map((record) => `\n  ${runKey(record)}: ${record.reason}`);
+  throw new IncompleteError(
+    `${failed.length} of ${plan.length} runs could not be carried out:${lines.join('')}`,
+    {
+      remedy: `their logs are below ${directory}/runs; the others are there: slackwater-testbed report ${directory}`,
+    },
+  );
 }
 
 /** What the search before the oracle's run has found by now. */
@@ -88,7 +128,7 @@ function settingOf({ guest, link, policy }: PlannedRun, records: readonly RunRec
 }
 
 /** Once per link and session: its shape does not change, and it takes four seconds. */
-async function goodputOf(known: Map<string, number>, link: string, stage: Stage): Promise<number> {
+async function goodputOf(known: Map<string, number>, link: string, stage: MigrationStage): Promise<number> {
   const goodput = known.get(link) ?? (await measureFloorGoodput(stage));
   known.set(link, goodput);
   return goodput;

@@ -71,10 +71,12 @@ async function readCached(path: string, key: string): Promise<AcceleratorChoice 
   }
 }
 
-async function tryKvm(
+/** The trial itself. `start` starts QEMU, on whichever machine the guests will run. */
+export async function tryKvm(
   qemuPath: string,
   cpuModel: string,
-  trial: AcceleratorTrial,
+  trial: Pick<AcceleratorTrial, 'kernelPath' | 'initramfsPath' | 'signal'>,
+  start = startLongLived,
 ): Promise<AcceleratorChoice> {
   const argv: Argv = [
     // Ends the trial even when we are killed: a guest that hangs under KVM would run for ever.
@@ -84,7 +86,7 @@ async function tryKvm(
     ...['-kernel', trial.kernelPath, '-initrd', trial.initramfsPath, '-append', 'console=ttyS0 panic=-1'],
   ];
   const startMs = performance.now();
-  const guest = await startLongLived(argv, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const guest = await start(argv, { stdio: ['ignore', 'pipe', 'pipe'] });
   const stop = () => guest.kill('SIGTERM');
   trial.signal?.addEventListener('abort', stop);
   try {

@@ -19,6 +19,12 @@ export interface GuestOptions {
   /** Default `q35`. */
   readonly machine?: string;
   readonly accelerator?: 'kvm' | 'tcg';
+  /** Default: the testbed's tap device, and its guest's address. */
+  readonly nic?: {
+    readonly mac: string;
+    /** An inherited descriptor of a tap device. */
+    readonly fd: number;
+  };
   /** QEMU's name of a CPU model. Default: `host` under KVM, QEMU's own default under TCG. */
   readonly cpuModel?: string;
   /** Another binary than the distribution's, and where its firmware is. */
@@ -85,8 +91,8 @@ export function qemuArgv(
     ...bootArgs(guest),
     ...diskArgs(guest),
     // No option ROM: the guest never boots from the network, and the ROM's file need not be there.
-    ...['-netdev', `tap,id=net0,ifname=${GUEST_TAP},script=no,downscript=no,vhost=off`],
-    ...['-device', `virtio-net-pci,netdev=net0,mac=${ENDPOINTS.guest.mac},romfile=`],
+    ...['-netdev', `tap,id=net0,${tapOption(guest)},vhost=off`],
+    ...['-device', `virtio-net-pci,netdev=net0,mac=${guest.nic?.mac ?? ENDPOINTS.guest.mac},romfile=`],
     ...[
       '-chardev',
       `file,id=console,path=${optionPath(paths.serialPath)},append=on`,
@@ -101,6 +107,10 @@ export function qemuArgv(
     ...(incoming ? ['-incoming', 'defer'] : []),
     ...(guest.extraArgs ?? []),
   ];
+}
+
+function tapOption({ nic }: GuestOptions): string {
+  return nic === undefined ? `ifname=${GUEST_TAP},script=no,downscript=no` : `fd=${nic.fd}`;
 }
 
 function bootArgs(guest: GuestOptions): string[] {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs the key-value load generator (native/host/kvload.c) in the client's network namespace.
+// Runs the key-value load generator (native/host/kvload.c) where the guest's client is.
 
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
@@ -30,6 +30,8 @@ export interface KvloadOptions extends KvloadSettings {
   readonly kvloadPath: string;
   /** Network namespace of the client; absent: this one. */
   readonly netns?: string;
+  /** Starts it, on whichever machine; absent: on this one. */
+  readonly start?: typeof startLongLived;
   readonly serverIp: string;
   readonly seed?: number;
   /** Ends by itself after this; 3600 when absent. */
@@ -172,7 +174,7 @@ class KvloadProcess implements RunningKvload {
 export async function startKvload(options: KvloadOptions): Promise<RunningKvload> {
   options.signal?.throwIfAborted();
   const kvload = new KvloadProcess(
-    await startLongLived(kvloadCommand(options), { stdio: ['ignore', 'pipe', 'pipe'] }),
+    await (options.start ?? startLongLived)(kvloadCommand(options), { stdio: ['ignore', 'pipe', 'pipe'] }),
   );
   await kvload.started(options.signal);
   return kvload;

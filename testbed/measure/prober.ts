@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs the prober in the client's network namespace.
+// Runs the prober where the guest's client is.
 
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -13,6 +13,8 @@ export interface ProberOptions {
   readonly proberPath: string;
   /** Network namespace of the client; absent: this one. */
   readonly netns?: string;
+  /** Starts it, on whichever machine; absent: on this one. */
+  readonly start?: typeof startLongLived;
   readonly guestIp: string;
   readonly intervalUs?: number;
   /** An own delay beyond this marks a silence as disturbed; 5 when absent. */
@@ -104,7 +106,7 @@ class ProberProcess implements RunningProber {
  */
 export async function startProber(options: ProberOptions): Promise<RunningProber> {
   const prober = new ProberProcess(
-    await startLongLived(proberCommand(options), { stdio: ['ignore', 'pipe', 'pipe'] }),
+    await (options.start ?? startLongLived)(proberCommand(options), { stdio: ['ignore', 'pipe', 'pipe'] }),
   );
   await prober.started();
   return prober;

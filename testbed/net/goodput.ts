@@ -4,7 +4,7 @@
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { SlackwaterError } from '../../src/index.ts';
-import { startLongLived } from '../process.ts';
+import { type Argv, type LongLived, startLongLived } from '../process.ts';
 import type { CommandContext } from './iproute.ts';
 import { inNamespace, runIn } from './iproute.ts';
 import type { HostName } from './plan.ts';
@@ -24,34 +24,44 @@ export interface GoodputOptions {
   readonly durationS?: number;
 }
 
+/** How the two programs are run: each where it belongs. */
+export interface GoodputRunners {
+  readonly startServer: (
+    argv: Argv,
+    options: { readonly stdio: ['ignore', 'pipe', 'ignore'] },
+  ) => Promise<LongLived>;
+  /** To its end; returns its output. */
+  readonly runClient: (argv: Argv, options: { readonly timeoutMs: number }) => Promise<string>;
+}
+
 /** Bytes per second that arrived as TCP payload. @throws GoodputError, ProcessError */
 export async function measureGoodput(
   context: CommandContext,
   testbed: string,
   { from = 'src', to = 'dst', durationS = 2 }: GoodputOptions = {},
 ): Promise<number> {
-  const address = ENDPOINTS[to].ip;
-  const server = await startLongLived(
-    inNamespace(namespaceOf(testbed, to), [
-      'iperf3',
-      '-s',
-      '-1',
-      '--forceflush',
-      '-B',
-      address,
-      '-p',
-      `${PORT}`,
-    ]),
-    { env: context.env, stdio: ['ignore', 'pipe', 'ignore'] },
-  );
+  const runners: GoodputRunners = {
+    startServer: (argv, options) =>
+      startLongLived(inNamespace(namespaceOf(testbed, to), argv), { ...options, env: context.env }),
+    runClient: (argv, options) => runIn(context, namespaceOf(testbed, from), argv, options),
+  };
+  return await measureGoodputTo(ENDPOINTS[to].ip, runners, durationS);
+}
+
+/** As `measureGoodput`, between any two machines; `address` is the server's. */
+export async function measureGoodputTo(
+  address: string,
+  { startServer, runClient }: GoodputRunners,
+  durationS = 2,
+): Promise<number> {
+  const server = await startServer(['iperf3', '-s', '-1', '--forceflush', '-B', address, '-p', `${PORT}`], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
   try {
     await listening(server.child.stdout, server.exited);
-    const report = await runIn(
-      context,
-      namespaceOf(testbed, from),
-      ['iperf3', '-c', address, '-p', `${PORT}`, '-t', `${durationS}`, '-J'],
-      { timeoutMs: durationS * 1000 + 20_000 },
-    );
+    const report = await runClient(['iperf3', '-c', address, '-p', `${PORT}`, '-t', `${durationS}`, '-J'], {
+      timeoutMs: durationS * 1000 + 20_000,
+    });
     return parseGoodput(report);
   } finally {
     server.kill();
@@ -81,15 +91,20 @@ async function listening(stdout: NodeJS.ReadableStream | null, exited: Promise<u
 /** Received bytes per second out of iperf3's JSON report. @throws GoodputError */
 export function parseGoodput(report: string): number {
   let received: unknown;
+  let said = '';
   try {
-    const parsed = JSON.parse(report) as { end?: { sum_received?: { bits_per_second?: unknown } } };
+    const parsed = JSON.parse(report) as {
+      end?: { sum_received?: { bits_per_second?: unknown } };
+      error?: string;
+    };
     received = parsed.end?.sum_received?.bits_per_second;
+    said = parsed.error === undefined ? '' : `, with the error: ${parsed.error}`;
   } catch (error) {
     throw new GoodputError('wanted a JSON report of iperf3, got something else', { cause: error });
   }
   if (typeof received !== 'number' || !(received > 0)) {
     throw new GoodputError(
-      `wanted end.sum_received.bits_per_second in the report of iperf3, got ${String(received)}`,
+      `wanted end.sum_received.bits_per_second in the report of iperf3, got ${String(received)}${said}`,
     );
   }
   return received / 8;

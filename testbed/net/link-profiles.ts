@@ -53,6 +53,9 @@ export const LINK_PROFILES: readonly LinkProfile[] = [
   linkOfRate('lan-8g', 1_000_000_000),
 ];
 
+/** Between real machines: what their network carries. It is no profile, for nobody knows its rate beforehand. */
+export const NATIVE_LINK = 'native';
+
 /** A named profile, or a link of the rate that the text gives ("300mbit"). @throws UsageError */
 export function parseLink(text: string): LinkProfile {
   const named = LINK_PROFILES.find(({ name }) => name === text);

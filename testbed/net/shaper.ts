@@ -22,12 +22,22 @@ export function inletFilterLines(host: HostName): string[] {
 
 /** Creates the shapers of all links, or changes their rate while traffic flows (nothing queued is lost, unless it no longer fits). */
 export function shaperLines(verb: 'add' | 'change', link: LinkProfile): string[] {
-  const rate = shaperRateBytesPerSec(link.rateBytesPerSec);
   const devices = HOSTS.flatMap((host) => [switchPort(host), switchInlet(host)]);
-  return devices.flatMap((device) => [
-    ...(verb === 'add' ? [`qdisc add dev ${device} root handle 1: htb default 1`] : []),
+  return devices.flatMap((device) => deviceShaperLines(verb, device, link));
+}
+
+/** The shaper of what one device sends; `handle` names its root. Adding it takes the first line, and taking that away all. */
+export function deviceShaperLines(
+  verb: 'add' | 'change',
+  device: string,
+  link: LinkProfile,
+  handle = '1:',
+): string[] {
+  const rate = shaperRateBytesPerSec(link.rateBytesPerSec);
+  return [
+    ...(verb === 'add' ? [`qdisc add dev ${device} root handle ${handle} htb default 1`] : []),
     // `bps` is bytes per second to tc. The quantum plays no part with a single class; given, tc does not warn.
-    `class ${verb} dev ${device} parent 1: classid 1:1 htb rate ${rate}bps burst ${link.burstBytes} cburst ${link.burstBytes} quantum 60000`,
-    `qdisc ${verb} dev ${device} parent 1:1 handle 10: bfifo limit ${link.queueBytes}`,
-  ]);
+    `class ${verb} dev ${device} parent ${handle} classid ${handle}1 htb rate ${rate}bps burst ${link.burstBytes} cburst ${link.burstBytes} quantum 60000`,
+    `qdisc ${verb} dev ${device} parent ${handle}1 handle 10: bfifo limit ${link.queueBytes}`,
+  ];
 }

@@ -3,14 +3,14 @@
 // and whether the guest arrived whole.
 
 import { setTimeout as delay } from 'node:timers/promises';
+import { messageOf } from '../../src/index.ts';
 import type { CoherenceReport } from '../guest/index.ts';
 import { MeasureError } from '../image/index.ts';
 import type { RunSeries } from '../../src/experiment/index.ts';
-import { countNonzeroPages, type ProberReport, startProber } from '../measure/index.ts';
+import type { ProberReport } from '../measure/index.ts';
 import { runSeries, workPerSec } from '../measure/work-rates.ts';
-import { ENDPOINTS, namespaceOf } from '../net/plan.ts';
-import { type ControllerResult, runController } from './controller.ts';
-import type { Stage } from './stage.ts';
+import { type ControllerResult, startController } from './controller.ts';
+import type { ClientClock, MigrationStage } from './migration-stage.ts';
 
 /** Guest-visible downtime: between the two, for the prober's own delays. */
 export interface GuestDowntime {
@@ -24,6 +24,8 @@ export interface MeasuredRun {
   readonly controller: ControllerResult;
   readonly guestDowntime: GuestDowntime | null;
   readonly prober: ProberReport;
+  /** How far `moments` may be off; null: the client runs on the controller's machine. */
+  readonly clientClockUncertaintyMs: number | null;
   /** Moments of the run on the prober's clock (CLOCK_MONOTONIC). */
   readonly moments: {
     readonly watchedFromMs: number;
@@ -58,69 +60,91 @@ export interface MeasuredRunOptions {
 const PAGE_BYTES = 4096;
 const BEFORE_MS = 500;
 const AFTER_MS = 1500;
+// It asks for what is lost until its own deadlines; then nobody has a use for it.
+const LOST_GRACE_MS = 60_000;
 
 /**
  * Goodput of one TCP stream on the stage's link, for the floor: the higher of two measurements, because a disturbed one
  * would raise the floor and flatter what is compared with it.
  */
-export async function measureFloorGoodput(stage: Stage): Promise<number> {
-  const first = await stage.testbed.measureGoodput();
-  return Math.max(first, await stage.testbed.measureGoodput());
+export async function measureFloorGoodput(stage: MigrationStage): Promise<number> {
+  const first = await stage.measureGoodput();
+  return Math.max(first, await stage.measureGoodput());
 }
 
-/** The clock of the prober's report. */
 function monotonicMs(): number {
   return Number(process.hrtime.bigint()) / 1e6;
 }
 
+/** How the migration ended, in words. */
+function endOf({ document, stderr }: ControllerResult): string {
+  return document === null
+    ? `slackwater gave no outcome: ${stderr.trim().slice(-500)}`
+    : `the migration ended ${document.outcome} (${document.reason})`;
+}
+
+/** Runs the controller to its end, which comes sooner when the stage is lost. */
+async function control(
+  stage: MigrationStage,
+  { migrateArgs, onLine }: MeasuredRunOptions,
+): Promise<ControllerResult> {
+  const { source, destination } = stage.monitors;
+  const ends = ['--qmp', source, '--dest-qmp', destination, '--to', stage.uri];
+  const { child, ended } = startController(['migrate', ...ends, '--json', ...migrateArgs], onLine);
+  let timer: NodeJS.Timeout | undefined;
+  const end = (): void => {
+    child.kill('SIGTERM');
+    timer = setTimeout(() => child.kill('SIGKILL'), LOST_GRACE_MS);
+  };
+  stage.lost?.addEventListener('abort', end);
+  if (stage.lost?.aborted === true) end();
+  try {
+    return await ended;
+  } finally {
+    clearTimeout(timer);
+    stage.lost?.removeEventListener('abort', end);
+    stage.lost?.throwIfAborted();
+  }
+}
+
 /** Migrates the stage's guest to its destination. The guest must be settled; both QEMUs stay as they end up. */
-export async function measuredMigration(stage: Stage, options: MeasuredRunOptions): Promise<MeasuredRun> {
-  const { tools } = stage.laboratory;
+export async function measuredMigration(
+  stage: MigrationStage,
+  options: MeasuredRunOptions,
+): Promise<MeasuredRun> {
   await stage.warmMemory();
-  const { pagesNonzero } = await countNonzeroPages({
-    nonzeroPagesPath: tools.nonzeroPagesPath,
-    qemuPid: stage.source.pid,
-    memoryMib: stage.guest.memoryMib,
-  });
-  const floorBytes = pagesNonzero * PAGE_BYTES;
-  const prober = await startProber({
-    proberPath: tools.proberPath,
-    netns: namespaceOf(stage.testbed.name, 'client'),
-    guestIp: ENDPOINTS.guest.ip,
-  });
-  let report: ProberReport;
+  const floorBytes = (await stage.countNonzeroPages()) * PAGE_BYTES;
+  const prober = await stage.startProber();
+  let watched: { readonly report: ProberReport; readonly clock: ClientClock };
   let controller: ControllerResult;
-  let startMonotonicMs = 0;
-  let endMonotonicMs = 0;
+  let started = 0;
+  let ended = 0;
   try {
     await delay(options.beforeMs ?? BEFORE_MS);
-    startMonotonicMs = monotonicMs();
-    controller = await runController(
-      [
-        'migrate',
-        ...['--qmp', stage.source.qmpPath, '--dest-qmp', stage.destination.qmpPath],
-        ...['--to', stage.uri, '--json'],
-        ...options.migrateArgs,
-      ],
-      options.onLine,
-    );
-    endMonotonicMs = monotonicMs();
+    started = monotonicMs();
+    controller = await control(stage, options);
+    ended = monotonicMs();
     await delay(options.afterMs ?? AFTER_MS);
   } finally {
-    report = await prober.stop();
+    watched = await prober.stop();
   }
+  const { report, clock } = watched;
+  const startMonotonicMs = clock.fromMonotonicMs(started);
+  const endMonotonicMs = clock.fromMonotonicMs(ended);
   // Without this the longest silence would be that of a guest nobody could reach to begin with.
   if (!((report.firstAnswerMonotonicMs ?? Infinity) < startMonotonicMs)) {
     throw new MeasureError('the guest did not answer its client before the migration began');
   }
   const completed = controller.document?.outcome === 'completed';
-  const coherence = await stage.withGuest(completed ? stage.destination : stage.source, (guest) =>
-    guest.verify(),
-  );
+  const coherence = await stage.verifyGuest(completed ? 'destination' : 'source').catch((error: unknown) => {
+    throw new MeasureError(`${endOf(controller)}; the guest cannot be checked: ${messageOf(error)}`, {
+      cause: error,
+    });
+  });
   const [silence] = report.silences;
   // From the migrate command, where the controller came so far; its own preparations are not part of the migration.
   const startedAtMs = controller.document?.started_at_ms;
-  const beganMs = startedAtMs === undefined ? startMonotonicMs : startedAtMs - report.realtimeOffsetMs;
+  const beganMs = startedAtMs === undefined ? startMonotonicMs : clock.fromRealtimeMs(startedAtMs);
   const tmtMs = controller.document?.tmt_ms ?? null;
   const endedMs = tmtMs === null ? endMonotonicMs : beganMs + tmtMs;
   const moments = {
@@ -137,6 +161,7 @@ export async function measuredMigration(stage: Stage, options: MeasuredRunOption
         ? null
         : { atLeastMs: silence.atLeastMs, silenceMs: silence.silenceMs, disturbed: silence.disturbed },
     prober: report,
+    clientClockUncertaintyMs: clock.uncertaintyMs,
     moments,
     workPerSec: {
       before: rate(moments.watchedFromMs, startMonotonicMs),

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // A testbed with a guest on it: booted on one host, migrated to the other, as often as wanted.
 
-import { truncate, writeFile } from 'node:fs/promises';
+import { copyFile, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
+  type CoherenceReport,
   GUEST_CPU_MODEL,
   GUEST_MACHINE_TYPE,
   GuestControl,
@@ -20,8 +21,12 @@ import {
   type Testbed,
 } from '../index.ts';
 import { ensureAppImage, type GuestImage } from '../image/index.ts';
-import { ENDPOINTS, PREFIX_LENGTH } from '../net/plan.ts';
+import { countNonzeroPages, type RunningKvload, startKvload, startProber } from '../measure/index.ts';
+import { ENDPOINTS, namespaceOf, PREFIX_LENGTH } from '../net/plan.ts';
+import { awaitGuest } from './await-guest.ts';
 import type { Laboratory } from './laboratory.ts';
+import type { LoadOptions, MigrationStage, StageProber } from './migration-stage.ts';
+import { migrationUri, warmBytes } from './migration-figures.ts';
 
 export interface StageOptions {
   readonly laboratory: Laboratory;
@@ -40,15 +45,11 @@ export interface DestinationOptions {
   readonly global?: string;
 }
 
-const BOOT_TIMEOUT_MS = 60_000;
-// A second disk is formatted and filled before its application runs.
-const APP_TIMEOUT_MS = 60_000;
-const FIRST_PORT = 4440;
 const MIB = 1024 * 1024;
-// The guest's memory, QEMU's own and what sockets hold.
-const WARM_RATIO = 1.25;
 
-export class Stage implements AsyncDisposable {
+export class Stage implements MigrationStage, AsyncDisposable {
+  readonly hasDisk = true;
+  readonly lost = null;
   readonly testbed: Testbed;
   readonly guest: GuestSpec;
   readonly laboratory: Laboratory;
@@ -118,7 +119,7 @@ export class Stage implements AsyncDisposable {
 
   /** Where the destination is to listen for the migration. */
   get uri(): string {
-    return `tcp:${ENDPOINTS[this.destination.host].ip}:${FIRST_PORT + (this.#started % 50)}`;
+    return migrationUri(ENDPOINTS[this.destination.host].ip, this.#started);
   }
 
   async #start(
@@ -158,7 +159,7 @@ export class Stage implements AsyncDisposable {
    * destination would spend two fifths of a migration on that.
    */
   async warmMemory(): Promise<void> {
-    const bytes = Math.round(this.guest.memoryMib * WARM_RATIO) * MIB;
+    const bytes = warmBytes(this.guest);
     await run([this.laboratory.tools.warmMemoryPath, String(bytes)], { timeoutMs: 60_000 });
   }
 
@@ -169,13 +170,7 @@ export class Stage implements AsyncDisposable {
   async boot(options: { gdb?: boolean } = {}): Promise<void> {
     await this.warmMemory();
     this.#source = await this.#start('src', false, options);
-    const control = await GuestControl.connect(this.#source.controlPath);
-    try {
-      await control.waitReady(BOOT_TIMEOUT_MS);
-      if (this.guest.app !== undefined) await control.waitApp(APP_TIMEOUT_MS);
-    } finally {
-      control.close();
-    }
+    await awaitGuest(this.#source.controlPath, this.guest);
   }
 
   /** Starts a QEMU that waits for the guest on the other host. */
@@ -219,6 +214,69 @@ export class Stage implements AsyncDisposable {
   /** Lets the writer run for a while, so that each run starts in the same phase. */
   async settle(ms: number): Promise<void> {
     await delay(ms);
+  }
+
+  get monitors(): MigrationStage['monitors'] {
+    return { source: this.source.qmpPath, destination: this.destination.qmpPath };
+  }
+
+  async countNonzeroPages(): Promise<number> {
+    const { nonzeroPagesPath } = this.laboratory.tools;
+    const { memoryMib } = this.guest;
+    return (await countNonzeroPages({ nonzeroPagesPath, qemuPid: this.source.pid, memoryMib })).pagesNonzero;
+  }
+
+  async measureGoodput(): Promise<number> {
+    return await this.testbed.measureGoodput();
+  }
+
+  async startProber(): Promise<StageProber> {
+    const prober = await startProber({
+      proberPath: this.laboratory.tools.proberPath,
+      netns: namespaceOf(this.testbed.name, 'client'),
+      guestIp: ENDPOINTS.guest.ip,
+    });
+    return {
+      stop: async () => {
+        const report = await prober.stop();
+        const clock = {
+          fromMonotonicMs: (ms: number) => ms,
+          fromRealtimeMs: (ms: number) => ms - report.realtimeOffsetMs,
+          uncertaintyMs: null,
+        };
+        return { report, clock };
+      },
+    };
+  }
+
+  async startLoad({ settings, seed, signal }: LoadOptions): Promise<RunningKvload> {
+    return await startKvload({
+      ...settings,
+      kvloadPath: this.laboratory.tools.kvloadPath,
+      netns: namespaceOf(this.testbed.name, 'client'),
+      serverIp: ENDPOINTS.guest.ip,
+      seed,
+      signal,
+    });
+  }
+
+  async verifyGuest(where: 'source' | 'destination'): Promise<CoherenceReport> {
+    return await this.withGuest(this[where], (guest) => guest.verify());
+  }
+
+  async readCpuLines(): Promise<readonly string[]> {
+    return [await readFile('/proc/stat', 'utf8')];
+  }
+
+  async keepLogs(folder: string): Promise<void> {
+    const names = await readdir(this.testbed.directory).catch((): string[] => []);
+    for (const name of names.filter((each) => each.endsWith('.log'))) {
+      await copyFile(join(this.testbed.directory, name), join(folder, name));
+    }
+  }
+
+  async down(): Promise<void> {
+    await this.testbed.down();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
