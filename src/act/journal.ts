@@ -133,8 +133,17 @@ export class Journal {
     try {
       return new Journal(path, readJournal(path));
     } catch (error) {
-      rmSync(`${path}.lock`, { force: true });
+      Journal.#unlock(path);
       throw error;
+    }
+  }
+
+  static #unlock(path: string): void {
+    rmSync(`${path}.lock`, { force: true });
+    try {
+      rmdirSync(dirname(path));
+    } catch {
+      // Other VMs' journals are in it, or it is gone already.
     }
   }
 
@@ -190,12 +199,7 @@ export class Journal {
   /** Releases the lock; removes the file when nothing is left to undo, and the directory when it is empty. */
   close(): void {
     if (this.#entries.length === 0) rmSync(this.path, { force: true });
-    rmSync(`${this.path}.lock`, { force: true });
-    try {
-      rmdirSync(join(this.path, '..'));
-    } catch {
-      // Other VMs' journals are in it.
-    }
+    Journal.#unlock(this.path);
   }
 
   #rewrite(): void {

@@ -17,6 +17,10 @@ import {
   startMigrate,
 } from './support/live.ts';
 
+// Journals of its own: another controller on this machine has its in the common folder.
+const RUNTIME = `/run/slackwater-test-${process.pid}`;
+process.env['SLACKWATER_RUNTIME_DIR'] = RUNTIME;
+
 const KILLS = Number(process.env['SLACKWATER_KILLS'] ?? 5);
 const SEED = Number(process.env['SLACKWATER_SEED'] ?? Date.now() % 1e6);
 const RESTORED_WITHIN_MS = 2000;
@@ -94,8 +98,8 @@ t.test(`a controller killed with SIGKILL at ${KILLS} random moments (seed ${SEED
     t.equal((await runState(stage.source)) === 'running', !arrived, 'the guest runs in one place');
     await checkCoherence(t, stage, arrived ? destination : stage.source);
     // The guardian's last work, once no migration runs: capabilities.
-    for (let wait = 0; wait < 100 && existsSync('/run/slackwater'); wait++) await delay(100);
-    t.notOk(existsSync('/run/slackwater'), 'the guardian has undone its journal');
+    for (let wait = 0; wait < 100 && existsSync(RUNTIME); wait++) await delay(100);
+    t.notOk(existsSync(RUNTIME), 'the guardian has undone its journal');
     t.same(await readSettings(stage.source), before);
     if (arrived) await stage.swap();
   }
@@ -113,7 +117,7 @@ t.test('what a guardian could not do, restore does', async (t) => {
   await runController(['cancel', '--qmp', stage.source.qmpPath]);
   const restored = await runController(['restore']);
   t.ok([0, 3, 6].includes(restored.exitCode ?? -1), restored.stderr);
-  for (let wait = 0; wait < 100 && existsSync('/run/slackwater'); wait++) await delay(100);
+  for (let wait = 0; wait < 100 && existsSync(RUNTIME); wait++) await delay(100);
   t.same(await readSettings(stage.source), before);
   await using client = await connectQmp(stage.source.monitorPath);
   t.equal((await client.execute('query-status')).running, true);

@@ -86,3 +86,10 @@ t.test('a half-written last line is a change that was never made', (t) => {
   t.throws(() => readJournal(journal.path), JournalError);
   t.end();
 });
+
+t.test('opening a journal that somebody else has just undone leaves nothing behind', (t) => {
+  const directory = join(t.testdir(), 'runtime');
+  t.throws(() => Journal.open(join(directory, 'gone.journal')));
+  t.notOk(existsSync(directory));
+  t.end();
+});

@@ -148,6 +148,10 @@ t.test('ssh: forwards a socket of a private folder, and takes both away on close
         'ExitOnForwardFailure=yes',
         '-o',
         'StreamLocalBindUnlink=yes',
+        '-o',
+        'ServerAliveInterval=5',
+        '-o',
+        'ServerAliveCountMax=3',
       ];
       t.same(call.args, [...options, '-N', '-L', `${call.local}:${path}`, host]);
       t.equal((await stat(dirname(call.local))).mode & 0o777, 0o700);
@@ -167,7 +171,7 @@ t.test('ssh: what it says is in the error', async (t) => {
     await assertGone(t, await sshCall());
 
     const missing = await rejection(connectQmp(`ssh:vm1:${folder}/missing`, { sshProgram }));
-    t.match(missing, { reason: 'closed' });
+    t.match(missing, { reason: 'refused' });
     t.match((missing as Error).message, /open failed: connect failed: ENOENT/);
     await assertGone(t, await sshCall());
 
