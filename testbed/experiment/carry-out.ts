@@ -13,7 +13,15 @@ import { HostUnusableError, type RemoteLaboratory, RemoteStage } from '../remote
 import { type MeasuredRun, measuredMigration } from '../stage/measured-run.ts';
 import type { MigrationStage } from '../stage/migration-stage.ts';
 import { Stage } from '../stage/stage.ts';
-import { disturbancesOf, parseCpuTimes, readCpuTimes, stealRatio } from './disturbance.ts';
+import {
+  disturbancesOf,
+  foreignRatio,
+  parseCpuTimes,
+  readCpuTimes,
+  readMachineUse,
+  stealRatio,
+  type TakenRatios,
+} from './disturbance.ts';
 import { migrateArgs } from './migrate-args.ts';
 import type { RunGuest } from './run-guest.ts';
 
@@ -66,8 +74,7 @@ export async function carryOut(options: CarryOutOptions): Promise<RunRecord> {
 interface CarriedOut {
   readonly run: MeasuredRun;
   readonly app: RunRecord['app'];
-  /** Of the machine's CPU time that its own host took; with several machines of the worst. */
-  readonly stealRatio: number;
+  readonly taken: TakenRatios;
   readonly hasDisk: boolean;
 }
 
@@ -95,6 +102,7 @@ async function migrateOnce(options: CarryOutOptions): Promise<CarriedOut> {
   let said = '';
   try {
     const cpuBefore = await stage.readCpuLines();
+    const useBefore = options.remote === null ? readMachineUse() : null;
     const goodputBytesPerSec = await options.goodput(stage);
     await stage.boot();
     load = await startLoad(stage, options);
@@ -118,7 +126,10 @@ async function migrateOnce(options: CarryOutOptions): Promise<CarriedOut> {
     return {
       run: measured,
       app: appFigures(options, load, measured),
-      stealRatio: worstSteal(cpuBefore, await stage.readCpuLines()),
+      taken: {
+        steal: worstSteal(cpuBefore, await stage.readCpuLines()),
+        foreign: useBefore === null ? null : foreignRatio(useBefore, readMachineUse()),
+      },
       hasDisk: stage.hasDisk,
     };
   } catch (error) {
@@ -199,7 +210,7 @@ function identity({ run, attempt, setting }: CarryOutOptions) {
 function toRecord(
   options: CarryOutOptions,
   startedAt: string,
-  { run, app, stealRatio: steal, hasDisk }: CarriedOut,
+  { run, app, taken, hasDisk }: CarriedOut,
 ): RunRecord {
   const { document } = run.controller;
   const completed = document?.outcome === 'completed';
@@ -226,8 +237,8 @@ function toRecord(
     coherent: coherence.coherent,
     lostPages: coherence.badPageCount,
     lostBlocks: hasDisk ? coherence.badBlockCount : null,
-    disturbances: disturbancesOf(run, steal),
-    stealRatio: steal,
+    disturbances: disturbancesOf(run, taken),
+    stealRatio: taken.steal,
     proberGapMs: run.prober.ownGapMs,
     ...(run.clientClockUncertaintyMs === null
       ? {}

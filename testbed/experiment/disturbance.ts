@@ -1,17 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the machine itself did to a run: time stolen by its own host, and a prober that was held up. A disturbed run is kept,
-// marked and repeated.
+// What the machine itself did to a run: time stolen by its own host, programs of others, and a prober that was held up. A
+// disturbed run is kept, marked and repeated.
 
 import { readFileSync } from 'node:fs';
 import type { MeasuredRun } from '../stage/measured-run.ts';
+import { readForeignTicks } from './foreign-load.ts';
 
 export interface CpuTimes {
   readonly totalTicks: number;
   readonly stealTicks: number;
 }
 
-/** Of a virtual machine's share of its host's cores, more than this taken away makes a run incomparable. */
-const MAX_STEAL_RATIO = 0.03;
+/** What was taken of a machine's cores while a run was measured, as shares of their time. */
+export interface TakenRatios {
+  /** By the host of this virtual machine; with several machines of the worst. */
+  readonly steal: number;
+  /** By programs of others; null where the guest runs on other machines. */
+  readonly foreign: number | null;
+}
+
+/** More than this taken away makes a run incomparable. */
+const MAX_TAKEN_RATIO = 0.03;
 
 /** The first line of /proc/stat: user nice system idle iowait irq softirq steal guest guest_nice. */
 export function parseCpuTimes(stat: string): CpuTimes {
@@ -28,11 +37,29 @@ export function stealRatio(before: CpuTimes, after: CpuTimes): number {
   return totalTicks > 0 ? (after.stealTicks - before.stealTicks) / totalTicks : 0;
 }
 
+/** What was used so far on this machine, to measure from. */
+export interface MachineUse {
+  readonly cpu: CpuTimes;
+  readonly foreignTicks: number;
+}
+
+export function readMachineUse(): MachineUse {
+  return { cpu: readCpuTimes(), foreignTicks: readForeignTicks() };
+}
+
+export function foreignRatio(before: MachineUse, after: MachineUse): number {
+  const totalTicks = after.cpu.totalTicks - before.cpu.totalTicks;
+  // A process of others that ends takes its ticks along where nobody waits for it.
+  return totalTicks > 0 ? Math.max(0, after.foreignTicks - before.foreignTicks) / totalTicks : 0;
+}
+
 /** Reasons in words; none: undisturbed. */
-export function disturbancesOf(run: MeasuredRun, steal: number): string[] {
+export function disturbancesOf(run: MeasuredRun, { steal, foreign }: TakenRatios): string[] {
   const reasons: string[] = [];
-  if (steal > MAX_STEAL_RATIO) {
-    reasons.push(`the machine's host took ${(steal * 100).toFixed(1)} % of its CPU time`);
+  const percent = (ratio: number): string => `${(ratio * 100).toFixed(1)} %`;
+  if (steal > MAX_TAKEN_RATIO) reasons.push(`the machine's host took ${percent(steal)} of its CPU time`);
+  if (foreign !== null && foreign > MAX_TAKEN_RATIO) {
+    reasons.push(`other programs took ${percent(foreign)} of the machine's CPU time`);
   }
   if (run.guestDowntime?.disturbed === true) {
     const { atLeastMs, silenceMs } = run.guestDowntime;

@@ -9,7 +9,8 @@ import {
   type RunRecord,
 } from '../../../src/experiment/index.ts';
 import { checkPlan } from '../../../testbed/experiment/check-plan.ts';
-import { parseCpuTimes, stealRatio } from '../../../testbed/experiment/disturbance.ts';
+import { foreignRatio, parseCpuTimes, stealRatio } from '../../../testbed/experiment/disturbance.ts';
+import { foreignTicksAmong, parseProcessTimes } from '../../../testbed/experiment/foreign-load.ts';
 import { migrateArgs, policyArgument } from '../../../testbed/experiment/migrate-args.ts';
 import { readResults } from '../../../testbed/experiment/read-results.ts';
 import { ResultsStore } from '../../../testbed/experiment/results-store.ts';
@@ -166,4 +167,26 @@ t.test('the experiments that come with the testbed can be carried out', async (t
     t.equal(experiment.name, name);
     await checkPlan(expandExperiment(experiment), experiment, path);
   }
+});
+
+t.test('programs of others are counted, our own and the kernel are not', (t) => {
+  const line = (name: string, parent: number, ticks: readonly number[]): string =>
+    `1 (${name}) S ${parent} 1 1 0 -1 0 0 0 0 0 ${ticks.join(' ')} 20 0 1 0 100 0 0`;
+  const processes = [
+    parseProcessTimes(1, line('init', 0, [1, 1, 1, 1])),
+    parseProcessTimes(2, line('kthreadd', 0, [50, 0, 0, 0])),
+    parseProcessTimes(9, line('kworker/0:1 (x) y', 2, [50, 50, 0, 0])),
+    parseProcessTimes(100, line('runner', 1, [500, 0, 500, 0])),
+    parseProcessTimes(101, line('qemu', 100, [900, 0, 0, 0])),
+    parseProcessTimes(102, line('in qemu', 101, [90, 0, 0, 0])),
+    parseProcessTimes(200, line('compiler', 1, [10, 20, 30, 40])),
+  ];
+  t.equal(foreignTicksAmong(processes, 100), 104);
+  const use = (totalTicks: number, foreignTicks: number) => ({
+    cpu: { totalTicks, stealTicks: 0 },
+    foreignTicks,
+  });
+  t.equal(foreignRatio(use(1000, 104), use(2000, 154)), 0.05);
+  t.equal(foreignRatio(use(1000, 104), use(2000, 50)), 0, 'one that ended took its ticks along');
+  t.end();
 });
