@@ -10,8 +10,9 @@ import { holdReason, postcopyReason, releaseReason } from './reasons.ts';
 /** Long enough for QEMU never to complete by itself, never 0: with 0 QEMU completes unchecked and blacks out. */
 export const HOLD_DOWNTIME_LIMIT_MS = 1;
 
-// What QEMU's transfer may take longer than it thinks, so that the ceiling holds: its bandwidth is not known better than this.
-const DOWNTIME_MARGIN = 0.05;
+// What QEMU's transfer may take longer than it thinks, so that the ceiling holds. Measured, idle machine: of 67 switchovers
+// released for at most 300 ms with 5 % to spare the longest took 280 ms, so 2 % are enough; with nothing to spare one took 304.
+const DOWNTIME_MARGIN = 0.02;
 
 /** A release is widened when the forecast asks for at least this much more: less is noise. */
 const RAISE_RATIO = 1.1;
