@@ -20,6 +20,9 @@ const SUITES = {
   live: { jobs: 1, timeoutMs: 3_600_000 },
 };
 
+// So that whoever wants the tests to be faster knows where to look.
+const WORTH_SAYING_S = 10;
+
 function filesOf(suite) {
   const folder = join(root, 'test', suite);
   return readdirSync(folder, { recursive: true })
@@ -70,7 +73,10 @@ async function runSuite(suite, files, options) {
   const waiting = [...files];
   const worker = async () => {
     for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
+      const beganMs = performance.now();
       count(counter, await runFile(file, options, timeoutMs));
+      const seconds = Math.round((performance.now() - beganMs) / 1000);
+      if (seconds >= WORTH_SAYING_S) process.stdout.write(`# ${file}: ${seconds} s\n`);
     }
   };
   await Promise.all(Array.from({ length: jobs }, worker));
