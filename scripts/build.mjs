@@ -1,10 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// The npm packages and the TypeScript build: made when they are absent or older than what they are made from.
+// The npm packages, the TypeScript build and the native addon: made when they are absent or older than what they are made from.
 
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
-import { runLoudly, say } from './say.mjs';
+import { hasCommand, runLoudly, say } from './say.mjs';
 
 const root = join(import.meta.dirname, '..');
 // npm writes this last, so a node_modules that was left half-made has none.
@@ -45,6 +54,32 @@ export async function ensureBuilt() {
   } finally {
     rmSync(partial, { recursive: true, force: true });
   }
+}
+
+const addonSources = join(root, 'native', 'addon');
+const addonOut = join(addonSources, 'build');
+const addonMark = join(addonOut, '.built-from');
+
+/** Builds the native addon when its sources have changed. Where there is no compiler, plain JavaScript serves. */
+export async function ensureAddon() {
+  const hash = createHash('sha256');
+  for (const name of readdirSync(addonSources)
+    .filter((each) => /\.(cc|h)$|^Makefile$/.test(each))
+    .sort()) {
+    hash.update(`${name}\0`).update(readFileSync(join(addonSources, name)));
+  }
+  const wanted = hash.update(readFileSync(join(root, 'package-lock.json'))).digest('hex');
+  if (existsSync(addonMark) && readFileSync(addonMark, 'utf8') === wanted) return;
+  if (!hasCommand('g++') || !hasCommand('make')) {
+    say('there is no g++: the native addon is not built, plain JavaScript serves in its place');
+    return;
+  }
+  say('building the native addon');
+  rmSync(addonOut, { recursive: true, force: true });
+  mkdirSync(addonOut);
+  const variables = [`OUT=${addonOut}`, `NODE_MODULES=${join(root, 'node_modules')}`];
+  await runLoudly(['make', '-s', '-C', addonSources, ...variables]);
+  writeFileSync(addonMark, wanted);
 }
 
 function hashOfSources() {

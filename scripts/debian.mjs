@@ -23,6 +23,7 @@ const BACKPORTS_FILE = '/etc/apt/sources.list.d/slackwater-backports.sources';
 /** Name, what it is for, and a probe that asks for the thing itself rather than for the package. */
 const PACKAGES = [
   ['gcc', 'compiles the programs inside test guests', () => hasCommand('gcc')],
+  ['g++', 'compiles the native addon', () => hasCommand('g++')],
   ['make', 'compiles the programs inside test guests', () => hasCommand('make')],
   ['libc6-dev', 'static libc for the programs inside test guests', hasStaticLibc],
   ['busybox-static', 'is the userland of test guests', () => isStatic('/bin/busybox')],
@@ -37,6 +38,39 @@ const TEST_PACKAGES = [
   ['openssh-client', 'reaches monitors on other hosts', () => hasCommand('ssh') && hasCommand('ssh-keygen')],
   ['chromium-headless-shell', 'draws the reports of experiments', () => findChromium() !== undefined],
 ];
+
+/** What building the patched QEMU needs besides. */
+const QEMU_BUILD_PACKAGES = [
+  ['ninja-build', 'builds the patched QEMU', () => hasCommand('ninja')],
+  ['flex', 'builds the patched QEMU', () => hasCommand('flex')],
+  ['bison', 'builds the patched QEMU', () => hasCommand('bison')],
+  ['git', 'applies the patch series', () => hasCommand('git')],
+  ['xz-utils', 'unpacks the source of QEMU', () => hasCommand('xz')],
+  ['pkg-config', 'finds the libraries of QEMU', () => hasCommand('pkg-config')],
+  ['libglib2.0-dev', 'is a library of QEMU', () => hasLibrary('glib-2.0')],
+  ['libpixman-1-dev', 'is a library of QEMU', () => hasLibrary('pixman-1')],
+  ['libfdt-dev', 'is a library of QEMU', () => existsSync('/usr/include/libfdt.h')],
+  ['zlib1g-dev', 'is a library of QEMU', () => hasLibrary('zlib')],
+  ['python3-venv', 'configures QEMU', () => hasPythonModule('ensurepip')],
+  ['meson', 'configures QEMU', hasMeson],
+  ['python3-pycotap', 'configures QEMU', () => hasPythonModule('pycotap')],
+];
+const MESON_WANTED = [1, 5];
+// bookworm's own are too old.
+const FROM_BACKPORTS = new Set(['meson', 'python3-pycotap']);
+
+function hasLibrary(name) {
+  return outputOf('pkg-config', '--exists', name) !== undefined;
+}
+
+function hasPythonModule(name) {
+  return outputOf('/usr/bin/python3', '-c', `import ${name}`) !== undefined;
+}
+
+function hasMeson() {
+  const [major, minor] = (outputOf('/usr/bin/meson', '--version') ?? '0.0').split('.').map(Number);
+  return major > MESON_WANTED[0] || (major === MESON_WANTED[0] && minor >= MESON_WANTED[1]);
+}
 
 /** A Chromium of this machine, headless or not; undefined when there is none. */
 export function findChromium() {
@@ -74,9 +108,14 @@ function hasQemu() {
   return Number(qemuVersion()?.[1] ?? 0) >= QEMU_MAJOR;
 }
 
-/** Installs what is missing, and only that; `forTests`: also what only tests need. @throws Refusal when it may not or cannot */
-export async function ensureDebianPackages({ forTests }) {
-  const packages = [...PACKAGES, ...(forTests ? TEST_PACKAGES : [])];
+const PACKAGES_FOR = { testbed: PACKAGES, tests: TEST_PACKAGES, qemuBuild: QEMU_BUILD_PACKAGES };
+
+/**
+ * Installs what is missing, and only that. `purposes`: of `testbed`, `tests`, `qemuBuild`.
+ * @throws Refusal when it may not or cannot
+ */
+export async function ensureDebianPackages(purposes) {
+  const packages = purposes.flatMap((purpose) => PACKAGES_FOR[purpose]);
   const missing = packages.filter(([, , isThere]) => !isThere());
   const needsQemu = !hasQemu();
   const needsIndex = outputOf('apt-cache', 'show', GUEST_KERNEL) === undefined;
@@ -91,17 +130,25 @@ export async function ensureDebianPackages({ forTests }) {
   if (process.getuid() !== 0) refuse(what, 'only root may install it');
 
   if (names.length === 0) say(`reading apt's package index (the kernel of test guests comes from there)`);
-  const backports = needsQemu && releaseCodename() === 'bookworm' ? 'bookworm-backports' : undefined;
+  const isNew = ([name]) => FROM_BACKPORTS.has(name);
+  const wantsNew = needsQemu || missing.some(isNew);
+  const backports = wantsNew && releaseCodename() === 'bookworm' ? 'bookworm-backports' : undefined;
   const addedFile = backports === undefined ? undefined : addSuite(backports);
+  const fromBackports = backports === undefined ? [] : ['-t', backports];
   try {
     await apt('update');
     for (const [name, why] of missing) say(`installing ${name} (${why})`);
-    if (missing.length > 0) await aptInstall(missing.map(([name]) => name));
+    for (const [options, group] of [
+      [[], missing.filter((entry) => !isNew(entry))],
+      [fromBackports, missing.filter(isNew)],
+    ]) {
+      if (group.length > 0) await aptInstall([...options, ...group.map(([name]) => name)]);
+    }
     if (needsQemu) {
       say(
         `installing qemu-system-x86 (QEMU ${QEMU_MAJOR}.0 runs the guests)${backports ? ` from ${backports}` : ''}`,
       );
-      await aptInstall([...(backports ? ['-t', backports] : []), 'qemu-system-x86']);
+      await aptInstall([...fromBackports, 'qemu-system-x86']);
       if (!hasQemu()) refuse(what, `this release installs QEMU ${qemuVersion()?.[0] ?? '(none)'}`);
     }
   } catch (error) {

@@ -4,7 +4,7 @@
 // installed but Node. Alone: node scripts/setup.mjs
 
 import { fileURLToPath } from 'node:url';
-import { ensureBuilt, ensureNpmPackages } from './build.mjs';
+import { ensureAddon, ensureBuilt, ensureNpmPackages } from './build.mjs';
 import { ensureDebianPackages } from './debian.mjs';
 import { withSetupLock } from './lock.mjs';
 import { Refusal, cleanUpOnSignals, failWith } from './say.mjs';
@@ -18,14 +18,15 @@ function checkNode() {
 }
 
 const NEEDS = {
-  demo: { debian: { forTests: false }, build: true },
-  test: { debian: { forTests: true }, build: true },
-  contract: { debian: null, build: true },
-  unit: { debian: null, build: false },
+  demo: { debian: ['testbed'], build: true },
+  test: { debian: ['testbed', 'tests'], build: true },
+  qemu: { debian: ['testbed', 'qemuBuild'], build: true },
+  contract: { debian: [], build: true },
+  unit: { debian: [], build: false },
 };
 
 /**
- * Installs and builds what is missing for a purpose: `demo`, `test` (all of it), `contract` or `unit`.
+ * Installs and builds what is missing for a purpose: `demo`, `test` (all of it), `qemu` (to build one), `contract` or `unit`.
  * @throws Refusal when something is missing that cannot be installed here; nothing half-made is left
  */
 export async function ensureReady({ for: purpose }) {
@@ -33,8 +34,9 @@ export async function ensureReady({ for: purpose }) {
   cleanUpOnSignals();
   const { debian, build } = NEEDS[purpose];
   await withSetupLock(async () => {
-    if (debian !== null) await ensureDebianPackages(debian);
+    if (debian.length > 0) await ensureDebianPackages(debian);
     await ensureNpmPackages();
+    await ensureAddon();
     if (build) await ensureBuilt();
   });
 }

@@ -161,6 +161,13 @@ export const CHECKS: readonly Check[] = [
   program('gcc', 'compiles the programs inside test guests'),
   program('make', 'compiles the programs inside test guests'),
   {
+    name: 'g++',
+    neededFor: 'info',
+    whatFor: 'the native addon, which makes work on page sets fast',
+    remedy: debian('g++'),
+    probe: () => findProgram('g++'),
+  },
+  {
     name: 'static libc',
     neededFor: 'testbed',
     whatFor: 'the programs inside test guests',
