@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // SPDX-License-Identifier: Apache-2.0
-// `npm test [-- unit|contract|live ...] [FILE ...] [--grep=PATTERN]`: makes this clone ready and runs the suites. The last
+// `npm test [-- unit|contract|live|patched ...] [FILE ...] [--grep=PATTERN]`: makes this clone ready and runs the suites. The last
 // line says how many tests passed, failed and were skipped. A suite in which nothing ran has failed.
 
 import { spawn } from 'node:child_process';
@@ -14,30 +14,40 @@ import { TapCounter } from './tap-count.mjs';
 const root = join(import.meta.dirname, '..');
 
 // How many files run at a time, and how long one may take. Live tests share two CPUs with their own guests: one at a time.
+// `patched` is what of the live tests depends on QEMU, on the one with the project's patch series.
 const SUITES = {
   unit: { jobs: 2, timeoutMs: 120_000 },
   contract: { jobs: 2, timeoutMs: 120_000 },
-  live: { jobs: 1, timeoutMs: 3_600_000 },
+  live: { jobs: 1, timeoutMs: 3_600_000, skip: ['pages.test.ts'] },
+  patched: {
+    jobs: 1,
+    timeoutMs: 3_600_000,
+    folder: 'live',
+    only: ['migrate.test.ts', 'pages.test.ts'],
+    env: { SLACKWATER_TEST_QEMU: 'patched' },
+  },
 };
 
 // So that whoever wants the tests to be faster knows where to look.
 const WORTH_SAYING_S = 10;
 
 function filesOf(suite) {
-  const folder = join(root, 'test', suite);
+  const { folder: name = suite, only, skip = [] } = SUITES[suite];
+  const folder = join(root, 'test', name);
   return readdirSync(folder, { recursive: true })
-    .filter((name) => name.endsWith('.test.ts'))
+    .filter((name) => name.endsWith('.test.ts') && !skip.includes(name) && (only?.includes(name) ?? true))
     .map((name) => relative(root, join(folder, name)))
     .sort();
 }
 
 // A test file is a program that prints TAP. It is run with tsx and not by `tap run`, whose own loader compiles anew for each
 // file: 1 s instead of 3.5 s a file. Types are checked by `npm run typecheck`.
-async function runFile(file, options, timeoutMs) {
+async function runFile(file, options, { timeoutMs, env: more = {} }) {
   const argv = ['--import', 'tsx', '--enable-source-maps', join(root, file)];
   const grep = options.find((option) => option.startsWith('--grep='));
   const env = {
     ...process.env,
+    ...more,
     TAP_TIMEOUT: String(timeoutMs / 1000),
     ...(grep === undefined ? {} : { TAP_GREP: `/${grep.slice('--grep='.length)}/` }),
   };
@@ -69,12 +79,12 @@ async function runSuite(suite, files, options) {
     const why = result === 'skipped' ? ` (${reason === '' ? 'no reason given' : reason})` : '';
     process.stdout.write(`${result === 'failed' ? 'FAILED ' : result} ${where}${why}\n`);
   });
-  const { jobs, timeoutMs } = SUITES[suite];
+  const { jobs } = SUITES[suite];
   const waiting = [...files];
   const worker = async () => {
     for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
       const beganMs = performance.now();
-      count(counter, await runFile(file, options, timeoutMs));
+      count(counter, await runFile(file, options, SUITES[suite]));
       const seconds = Math.round((performance.now() - beganMs) / 1000);
       if (seconds >= WORTH_SAYING_S) process.stdout.write(`# ${file}: ${seconds} s\n`);
     }
@@ -102,14 +112,16 @@ async function main(args) {
     );
     return 2;
   }
-  const suiteOfFile = (file) => Object.keys(SUITES).find((suite) => file.startsWith(`test/${suite}/`));
+  const suiteOfFile = (file) => Object.keys(SUITES).find((suite) => filesOf(suite).includes(file));
   const chosen = Object.keys(SUITES).filter((suite) =>
     named.length + files.length === 0
       ? true
       : named.includes(suite) || files.some((file) => suiteOfFile(file) === suite),
   );
-  const purpose = chosen.includes('live') ? 'test' : chosen.includes('contract') ? 'contract' : 'unit';
+  const needsTestbed = chosen.includes('live') || chosen.includes('patched');
+  const purpose = needsTestbed ? 'test' : chosen.includes('contract') ? 'contract' : 'unit';
   await ensureReady({ for: purpose });
+  if (chosen.includes('patched')) await ensureReady({ for: 'qemu' });
 
   const sums = { passed: 0, failed: 0, skipped: 0 };
   for (const suite of chosen) {

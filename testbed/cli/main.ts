@@ -6,6 +6,7 @@
 import { Command, CommanderError } from 'commander';
 import { EXIT, SlackwaterError, messageOf } from '../../src/index.ts';
 import type { CommandEnvironment } from './environment.ts';
+import { registerBuildQemu } from './build-qemu.ts';
 import { registerDemo } from './demo.ts';
 import { registerDown } from './down.ts';
 import { registerExperiment } from './experiment.ts';
@@ -22,6 +23,7 @@ const COMMANDS: readonly ((program: Command, environment: CommandEnvironment) =>
   registerDemo,
   registerExperiment,
   registerReport,
+  registerBuildQemu,
 ];
 
 async function main(): Promise<number> {

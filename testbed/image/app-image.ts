@@ -90,7 +90,7 @@ async function ensureLayer(
     ...contents.programs,
     ...closure.map((each) => `${each.name}=${each.version}`),
   ]);
-  return ensureCached(cacheDir, `guest-layer-${name}`, key, async (workDir) => {
+  return ensureCached(cacheDir, `guest-layer-${name}-${key}`, async (workDir) => {
     onProgress(`downloading ${contents.packages.join(', ')} and the libraries that they need`);
     await stageLayer(workDir, contents, closure);
   });
@@ -109,7 +109,7 @@ export async function ensureAppImage(
   const cacheDir = options.cacheDir ?? defaultCacheDir();
   const layerDir = await ensureLayer(cacheDir, name, options.onProgress ?? (() => undefined));
   const key = await hashOfInputs([basename(dirname(base.initramfsPath)), basename(layerDir)]);
-  const dir = await ensureCached(cacheDir, `guest-image-${name}`, key, async (workDir) => {
+  const dir = await ensureCached(cacheDir, `guest-image-${name}-${key}`, async (workDir) => {
     const parts = [await readFile(base.initramfsPath), await readFile(join(layerDir, 'layer'))];
     await writeFile(join(workDir, 'initramfs'), Buffer.concat(parts));
   });

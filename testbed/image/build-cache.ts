@@ -65,16 +65,15 @@ async function sweepAbandoned(cacheDir: string): Promise<void> {
 }
 
 /**
- * The directory `NAME-KEY` in the cache; built by `build` in a directory of its own when it does not exist. On rejection
- * the cache is unchanged.
+ * The directory `entry` in the cache, whose name holds the hash of what it is built from; built by `build` in a directory
+ * of its own when it does not exist. On rejection the cache is unchanged.
  */
 export async function ensureCached(
   cacheDir: string,
-  name: string,
-  key: string,
+  entry: string,
   build: (dir: string) => Promise<void>,
 ): Promise<string> {
-  const finalDir = join(cacheDir, `${name}-${key}`);
+  const finalDir = join(cacheDir, entry);
   if (existsSync(finalDir)) return finalDir;
   await mkdir(cacheDir, { recursive: true });
   await sweepAbandoned(cacheDir);

@@ -74,7 +74,7 @@ export async function ensureGuestImage(options: BuildOptions = {}): Promise<Gues
     ...APPLETS,
   ];
   const key = await hashOfInputs(versions, [guestSources]);
-  const dir = await ensureCached(cacheDir, 'guest-image', key, async (workDir) => {
+  const dir = await ensureCached(cacheDir, `guest-image-${key}`, async (workDir) => {
     onProgress('building the guest image');
     const root = join(workDir, 'root');
     await stageTree(root, guestSources, kernel.modulesDir);

@@ -101,7 +101,7 @@ export async function ensureGuestKernel(
 ): Promise<GuestKernel> {
   const kernel = await findKernelPackage();
   const key = await hashOfInputs([kernel.name, kernel.version, ...WANTED_MODULES]);
-  const dir = await ensureCached(cacheDir, 'guest-kernel', key, async (workDir) => {
+  const dir = await ensureCached(cacheDir, `guest-kernel-${key}`, async (workDir) => {
     onProgress(`downloading ${kernel.name} ${kernel.version}`);
     await unpackKernel(workDir, kernel);
   });

@@ -7,3 +7,4 @@ export type { GuestImage } from './guest-image.ts';
 export { ensureGuestImage } from './guest-image.ts';
 export type { NativeTools } from './native-tools.ts';
 export { ensureNativeTools } from './native-tools.ts';
+export { ensurePatchedQemu, findPatchedQemu } from './patched-qemu.ts';

@@ -18,7 +18,7 @@ export async function ensureNativeTools(options: BuildOptions = {}): Promise<Nat
   const cacheDir = options.cacheDir ?? defaultCacheDir();
   const sources = join(nativeDir(), 'host');
   const key = await hashOfInputs([(await run(['gcc', '--version'])).stdout], [sources]);
-  const dir = await ensureCached(cacheDir, 'native-tools', key, async (workDir) => {
+  const dir = await ensureCached(cacheDir, `native-tools-${key}`, async (workDir) => {
     options.onProgress?.('compiling the measuring programs');
     await run(['make', '-s', '-C', sources, `OUT=${workDir}`], { timeoutMs: BUILD_TIMEOUT_MS });
   });

@@ -61,8 +61,7 @@ async function unpackedSshd(): Promise<string> {
   const versions = closure.map(({ name, version }) => `${name}=${version}`);
   const dir = await ensureCached(
     defaultCacheDir(),
-    'sshd',
-    await hashOfInputs([STARTER, ...versions]),
+    `sshd-${await hashOfInputs([STARTER, ...versions])}`,
     async (workDir) => {
       const tree = join(workDir, 'tree');
       await mkdir(tree);

@@ -14,13 +14,11 @@ test('two builders at once leave one whole entry', async (t) => {
     await sleep(20);
     await writeFile(join(dir, 'second'), 'b');
   };
-  const dirs = await Promise.all(
-    [1, 2, 3].map(async () => await ensureCached(cacheDir, 'thing', 'k', build)),
-  );
+  const dirs = await Promise.all([1, 2, 3].map(async () => await ensureCached(cacheDir, 'thing-k', build)));
   t.same(new Set(dirs).size, 1);
   t.same(readdirSync(cacheDir), ['thing-k']);
   t.equal(await readFile(join(dirs[0]!, 'second'), 'utf8'), 'b');
-  await ensureCached(cacheDir, 'thing', 'k', () => Promise.reject(new Error('must not be built again')));
+  await ensureCached(cacheDir, 'thing-k', () => Promise.reject(new Error('must not be built again')));
 });
 
 test('a failed build leaves nothing, an abandoned one is swept', async (t) => {
@@ -28,7 +26,7 @@ test('a failed build leaves nothing, an abandoned one is swept', async (t) => {
   mkdirSync(join(cacheDir, '.building-4194305-dead'), { recursive: true }); // no process can have this id
   mkdirSync(join(cacheDir, '.building-1-alive'));
   await t.rejects(
-    ensureCached(cacheDir, 'thing', 'k', async (dir) => {
+    ensureCached(cacheDir, 'thing-k', async (dir) => {
       await writeFile(join(dir, 'half'), '');
       throw new Error('no compiler');
     }),
