@@ -118,6 +118,7 @@ function oneRound(): Observation {
     info,
     atMs: nowMs,
     dirtySamples,
+    pages: null,
     destinationResumed: false,
     switchoverBytesPerSec: null,
   });

@@ -24,3 +24,4 @@ export {
   toParameterValues,
 } from './settings.ts';
 export { undoEnd, type UndoReport } from './undo.ts';
+export { hasPageLevers, LeversError, PageLevers } from './page-levers.ts';

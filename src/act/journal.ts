@@ -14,15 +14,17 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { messageOf, SlackwaterError } from '../common/index.ts';
+
+const SHARED_MEMORY = '/dev/shm';
 
 export type End = 'source' | 'destination';
 export type SettingValue = number | string | boolean;
 
-/** One change: `name` is QEMU's own. `guest`: the guest's run state. */
+/** One change: `name` is QEMU's own. `guest`: the guest's run state. `observer`: what a patched QEMU tells and holds. */
 export interface JournalEntry {
-  readonly type: 'parameter' | 'capability' | 'guest';
+  readonly type: 'parameter' | 'capability' | 'guest' | 'observer';
   readonly end: End;
   readonly name: string;
   readonly before: SettingValue;
@@ -179,6 +181,11 @@ export class Journal {
     throw new JournalError(`cannot lock ${lockPath}: others keep taking it`);
   }
 
+  /** Where QEMU and we share files while this journal speaks of it: memory, and gone with the journal. */
+  get sharedDirectory(): string {
+    return join(SHARED_MEMORY, `slackwater-${basename(this.path, '.journal')}`);
+  }
+
   get content(): JournalContent {
     return { ...this.#header, entries: [...this.#entries] };
   }
@@ -198,7 +205,10 @@ export class Journal {
 
   /** Releases the lock; removes the file when nothing is left to undo, and the directory when it is empty. */
   close(): void {
-    if (this.#entries.length === 0) rmSync(this.path, { force: true });
+    if (this.#entries.length === 0) {
+      rmSync(this.sharedDirectory, { recursive: true, force: true });
+      rmSync(this.path, { force: true });
+    }
     Journal.#unlock(this.path);
   }
 

@@ -6,6 +6,7 @@ import { messageOf } from '../common/index.ts';
 import type { QmpClient } from '../qmp/index.ts';
 import type { End, Journal, JournalEntry, SettingValue } from './journal.ts';
 import { resumeGuest } from './guest-pause.ts';
+import { endObserver } from './page-levers.ts';
 import { readCapabilities, readParameters } from './settings.ts';
 
 export interface UndoReport {
@@ -74,6 +75,7 @@ export async function undoEnd(client: QmpClient, end: End, journal: Journal): Pr
     const guest = await resumeGuest(client, journal, UNDO_TIMEOUT_MS);
     if (guest === 'resumed') restored.push('the guest runs again (source)');
     if (guest === 'pending') pending.push('the paused guest');
+    if (await endObserver(client, journal)) restored.push('pages are not observed any more (source)');
   }
   const parameters = await readParameters(client, UNDO_TIMEOUT_MS);
   for (const setting of todo.filter(({ type }) => type === 'parameter')) {

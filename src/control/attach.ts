@@ -143,6 +143,7 @@ async function controlOne(attached: Attached, settings: Settings): Promise<Outco
     preemptReady: settings.capability('postcopy-preempt'),
     parameters: settings.parameters,
     sendQueueBytes: readSendQueueBytes(),
+    pages: null,
   };
   const startedAtMs = clock.wallMs();
   const recorder =
@@ -156,6 +157,8 @@ async function controlOne(attached: Attached, settings: Settings): Promise<Outco
     ...{ source, destination, settings, context, options, recorder, clock, canSample },
     reporter: deps.reporter,
     journal: custody.journal,
+    // Its starter's migration is under way: what would have to be known before it is not.
+    pages: null,
     signal: deps.signal,
     undoParameters: async () => {
       await custody.undo();

@@ -5,6 +5,7 @@
 import { type Journal, pauseGuest, type Settings } from '../act/index.ts';
 import { messageOf } from '../common/index.ts';
 import type { Action, ParameterValues } from '../model/index.ts';
+import { isPageAction, type PageControl } from './page-control.ts';
 import type { QmpClient } from '../qmp/index.ts';
 import type { Recorder } from '../record/index.ts';
 import { QUERY_TIMEOUT_MS } from './endpoint.ts';
@@ -15,6 +16,8 @@ export interface ExecutorDeps {
   readonly destination: QmpClient | null;
   readonly settings: Settings;
   readonly journal: Journal;
+  /** Null on a stock QEMU: no policy wants anything of pages then. */
+  readonly pages: PageControl | null;
   readonly recorder: Recorder;
   readonly reporter: Reporter;
   /** The parameters as the operator left them. */
@@ -130,8 +133,12 @@ export class Executor {
   }
 
   async #perform(action: Action): Promise<void> {
-    const { source, destination, settings, journal } = this.#deps;
+    const { source, destination, settings, journal, pages } = this.#deps;
     const options = { timeoutMs: QUERY_TIMEOUT_MS };
+    if (isPageAction(action)) {
+      await pages?.perform(action);
+      return;
+    }
     switch (action.kind) {
       case 'continue':
         break;

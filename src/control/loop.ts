@@ -23,6 +23,7 @@ import type { Recorder } from '../record/index.ts';
 import { QUERY_TIMEOUT_MS } from './endpoint.ts';
 import { Executor } from './executor.ts';
 import type { Mailbox } from './mailbox.ts';
+import type { PageControl } from './page-control.ts';
 import type { ControlOptions, Reporter } from './types.ts';
 import type { WatchMessage } from './watch.ts';
 
@@ -38,6 +39,8 @@ export interface LoopDeps {
   readonly destination: QmpClient | null;
   readonly settings: Settings;
   readonly journal: Journal;
+  /** Null on a stock QEMU. */
+  readonly pages: PageControl | null;
   readonly mailbox: Mailbox<WatchMessage>;
   readonly clock: Clock;
   readonly recorder: Recorder;
@@ -188,6 +191,8 @@ export class ControlLoop {
       case 'pass':
         this.#observing = foldPass(this.#observing, message.pass, message.receivedMs - this.#startMs);
         return true;
+      case 'pages':
+        return this.#deps.pages?.hasNews ?? false;
       case 'changed':
       case 'destination-gone':
         return true;
@@ -213,10 +218,18 @@ export class ControlLoop {
     }
     const info = readMigrationInfo(reply);
     if (!isFinal(info)) return null;
+    const pages = this.#deps.pages?.take() ?? null;
+    if (pages !== null) {
+      this.#samples.push({
+        windowMs: pages.intervalMs,
+        dirtyBytes: pages.dirtiedPages * pages.pageSizeBytes,
+      });
+    }
     const folded = foldReading(this.#observing, {
       info,
       atMs: this.#nowMs(),
       dirtySamples: this.#samples,
+      pages,
       destinationResumed: this.#deps.hasResumed(),
       switchoverBytesPerSec: settings.parameters.availSwitchoverBandwidthBytesPerSec,
     });

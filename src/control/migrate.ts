@@ -22,6 +22,7 @@ import {
 } from './endpoint.ts';
 import { armForRecovery, quit, readFinal, reasonOfEnding } from './last-words.ts';
 import { readMemoryBytes } from './machine.ts';
+import { PageControl } from './page-control.ts';
 import { checkUri, preflightDestination, preflightSource } from './preflight.ts';
 import { restoreAbandoned } from './restore.ts';
 import { supervise, type SupervisedRun } from './supervise.ts';
@@ -37,6 +38,9 @@ export interface MigrateDeps extends Omit<CustodyOptions, 'insecure'> {
 }
 
 const CONCLUDE_TIMEOUT_MS = 20_000;
+
+/** How long the guest's pages are looked at before the migration, where QEMU shows them. */
+const WATCH_MS = 1500;
 
 /** Linux' default limit of a TCP socket's send buffer: how much may wait ahead of anything urgent. */
 const DEFAULT_SEND_QUEUE_BYTES = 4 * 1024 * 1024;
@@ -175,7 +179,10 @@ async function checkCapabilities({ source, destination, options, deps }: Ends): 
 }
 
 /** Sets both ends up, destination first: it is the one that may refuse (userfaultfd). */
-async function prepare(held: Held): Promise<{ settings: Settings; context: PolicyContext }> {
+async function prepare(
+  held: Held,
+  pages: PageControl | null,
+): Promise<{ settings: Settings; context: PolicyContext }> {
   const { source, destination, custody, options } = held;
   const [settings, there] = await Promise.all([
     Settings.read(source.client, 'source', custody.journal),
@@ -212,6 +219,7 @@ async function prepare(held: Held): Promise<{ settings: Settings; context: Polic
     preemptReady: held.capabilities.includes('postcopy-preempt'),
     parameters: settings.parameters,
     sendQueueBytes: readSendQueueBytes(),
+    pages: (await pages?.watch(WATCH_MS)) ?? null,
   };
   return { settings, context };
 }
@@ -226,16 +234,38 @@ async function setTls(source: Settings, destination: Settings, options: MigrateO
 }
 
 async function migrateHeld(held: Held): Promise<Outcome> {
+  const pages = await openPages(held);
+  try {
+    const { settings, context } = await prepare(held, pages);
+    return await superviseHeld(held, pages, settings, context);
+  } finally {
+    pages?.close();
+  }
+}
+
+/** The senses and levers of a patched QEMU, where the mode may use them and the policy does. */
+async function openPages({ source, options, deps, clock, custody, sourceSchema: schema }: Held) {
+  if (options.mode !== 'enforce' || options.policy.wantsPages !== true) return null;
+  const { journal } = custody;
+  return await PageControl.open({ source, schema, journal, reporter: deps.reporter, clock });
+}
+
+async function superviseHeld(
+  held: Held,
+  pages: PageControl | null,
+  settings: Settings,
+  context: PolicyContext,
+): Promise<Outcome> {
   const { source, destination, options, deps, clock, custody, recorder } = held;
-  const { settings, context } = await prepare(held);
   const roundTripMs = await measureRoundTrip(source, destination, clock);
   return await supervise(
     {
       ...{ source, destination, settings, context, options, recorder, clock },
       reporter: deps.reporter,
       journal: custody.journal,
+      pages,
       signal: deps.signal,
-      canSample: canSampleDirtyPages(held.sourceSchema),
+      canSample: pages === null && canSampleDirtyPages(held.sourceSchema),
       undoParameters: async () => {
         await custody.undo();
       },

@@ -48,6 +48,7 @@ export async function supervise<T>(
   for (const endpoint of destination === null ? [source] : [source, destination]) {
     watchEnd(endpoint.end, endpoint.client, log, mailbox, recorder, () => loop.startMs, watching.signal);
   }
+  supervision.pages?.listen(() => mailbox.push({ kind: 'pages' }));
   const interrupt = (): void => mailbox.push({ kind: 'interrupt' });
   signal?.addEventListener('abort', interrupt);
   if (signal?.aborted === true) interrupt();

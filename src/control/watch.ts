@@ -10,6 +10,8 @@ import type { Mailbox } from './mailbox.ts';
 /** What wakes the loop. */
 export type WatchMessage =
   | { readonly kind: 'pass'; readonly pass: number; readonly receivedMs: number }
+  /** A patched QEMU has shown the pages of a sync. */
+  | { readonly kind: 'pages' }
   /** Something changed at either end: look. */
   | { readonly kind: 'changed' }
   | { readonly kind: 'interrupt' }

@@ -3,6 +3,7 @@
 // switchover, holding it again, going post-copy.
 
 import type { Action, Forecast, Observation, PolicyContext, PolicyStep, Reason } from '../model/index.ts';
+import type { PagingState } from './paging-state.ts';
 import type { Plan } from './plan.ts';
 import { beginPostcopy, type EntryState, type PostcopyEntryOptions } from './postcopy-entry.ts';
 import { holdReason, postcopyReason, releaseReason } from './reasons.ts';
@@ -27,6 +28,8 @@ export type Phase =
       readonly observation: Observation;
       readonly forecast: Forecast;
     }
+  /** On a patched QEMU. */
+  | { readonly kind: 'paging'; readonly paging: PagingState }
   | { readonly kind: 'postcopy'; readonly entry: EntryState }
   | { readonly kind: 'ended' };
 

@@ -24,6 +24,7 @@ import {
   quietMsOf,
   stepPostcopy,
 } from './postcopy-entry.ts';
+import { beginPaging, stepPaging } from './paging.ts';
 import { deadlineReason, holdReason, moreRoundsReason, releaseReason, stuckReason } from './reasons.ts';
 
 /** Rounds in a row that were to shrink the dirty set, and did not, after which the forecast of more rounds is not believed. */
@@ -129,6 +130,9 @@ function step(state: AdaptiveState, input: PolicyInput): PolicyStep<AdaptiveStat
     ]);
   }
   const { observation, forecast, nowMs } = input;
+  if (phase.kind === 'paging' && observation.status !== 'postcopy-active') {
+    return stepPaging(state, phase.paging, nowMs, observation, forecast);
+  }
   if (observation.status === 'postcopy-active') {
     // Somebody else switched: take the entry over where it stands.
     const pushMs = restMs(forecast, observation);
@@ -178,24 +182,29 @@ export function createAdaptivePolicy(
 ): Policy<AdaptiveState> {
   return {
     name,
-    init: (context) => ({
-      state: {
+    wantsPages: true,
+    init: (context) => {
+      const state: AdaptiveState = {
         context,
         options: { ...defaultPostcopyEntry, ...options },
         phase: { kind: 'holding', stuckRounds: 0 },
         decidedRound: 1,
         promisedBytes: null,
         brokenPromises: 0,
-      },
-      actions: [
-        {
-          kind: 'set-parameters',
-          change: { downtimeLimitMs: HOLD_DOWNTIME_LIMIT_MS },
-          reason: holdReason(),
-        },
-      ],
-      wakeAtMs: context.objective.deadlineMs,
-    }),
+      };
+      const { deadlineMs } = context.objective;
+      const begun = context.pages === null ? null : beginPaging(context, context.pages);
+      if (begun !== null) {
+        return result(state, { kind: 'paging', paging: begun.state }, begun.actions, deadlineMs);
+      }
+      const change = { downtimeLimitMs: HOLD_DOWNTIME_LIMIT_MS };
+      return result(
+        state,
+        state.phase,
+        [{ kind: 'set-parameters', change, reason: holdReason() }],
+        deadlineMs,
+      );
+    },
     step,
   };
 }

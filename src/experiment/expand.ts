@@ -52,6 +52,7 @@ function searchPolicy(setting: string, objective: ExperimentPolicy['objective'])
     name: searchPolicyName(setting),
     source: { kind: 'named', id: setting, scaled: false },
     objective,
+    qemu: 'stock',
   };
 }
 

@@ -21,6 +21,7 @@ const DEFAULT_OBJECTIVE: Objective = {
 const DOWNTIME = durationKind('1ms', '2000s');
 const DEADLINE = durationKind('1ms', '24h');
 const POSTCOPY = choiceKind('allowed', 'required', 'forbidden');
+const QEMU = choiceKind('stock', 'patched');
 
 /**
  * The objective at that place, where it says nothing that of `base`. `allow-downtime: null` and `deadline: null` take
@@ -63,26 +64,28 @@ const SOURCE: Kind<PolicySource> = {
 /** A policy given as text alone. A file goes by its name without folder and ending. */
 export function readPolicyText(reader: YamlReader, place: Place, objective: Objective): ExperimentPolicy {
   const source = reader.required(place, SOURCE);
-  if (source.kind === 'oracle') return { name: ORACLE, source, objective };
+  const qemu = 'stock';
+  if (source.kind === 'oracle') return { name: ORACLE, source, objective, qemu };
   if (source.kind === 'named') {
-    return { name: source.scaled ? `${source.id}${SCALED}` : source.id, source, objective };
+    return { name: source.scaled ? `${source.id}${SCALED}` : source.id, source, objective, qemu };
   }
   const { name } = posix.parse(source.path);
-  if (isName(name)) return { name, source, objective };
+  if (isName(name)) return { name, source, objective, qemu };
   reader.note(
     place,
     `expected a file whose name is made of a-z, 0-9 and -, or {name: ..., policy: ${source.path}}, got "${source.path}"`,
   );
-  return { name: '', source, objective };
+  return { name: '', source, objective, qemu };
 }
 
-/** An item of `policies`: a text, or a mapping with a name and an objective of its own. */
+/** An item of `policies`: a text, or a mapping with a name, an objective and a QEMU of its own. */
 export function readPolicy(reader: YamlReader, place: Place, base: Objective): ExperimentPolicy {
   if (!isMap(place.node)) return readPolicyText(reader, place, base);
-  const fields = reader.fields(place, ['name', 'policy', 'objective']);
+  const fields = reader.fields(place, ['name', 'policy', 'objective', 'qemu']);
   return {
     name: reader.required(fields.name, NAME),
     source: reader.required(fields.policy, SOURCE),
     objective: readObjective(reader, fields.objective, base),
+    qemu: reader.optional(fields.qemu, QEMU, 'stock'),
   };
 }

@@ -109,6 +109,7 @@ function readControl(reader: YamlReader, place: Place, objective: Objective): Co
           name: DEFAULT_CONTROL_POLICY,
           source: { kind: 'named', id: DEFAULT_CONTROL_POLICY, scaled: false } as const,
           objective,
+          qemu: 'stock' as const,
         }
       : readPolicyText(reader, fields.policy, objective);
   if (policy.source.kind === 'oracle') {

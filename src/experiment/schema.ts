@@ -26,12 +26,16 @@ export type PolicySource =
   /** A module, as written: relative to the experiment file. */
   | { readonly kind: 'file'; readonly path: string };
 
+export type QemuBuild = 'stock' | 'patched';
+
 export interface ExperimentPolicy {
   /** Unique in the experiment; what records and reports call it. */
   readonly name: string;
   readonly source: PolicySource;
   /** The experiment's objective with this policy's own overrides. */
   readonly objective: Objective;
+  /** Which QEMU its guests run on: the machine's own, or the one with the project's patch series. */
+  readonly qemu: QemuBuild;
 }
 
 /** One of the two real machines that a guest migrates between. */

@@ -14,6 +14,12 @@ export interface Reason {
 export type Action =
   | { readonly kind: 'set-parameters'; readonly change: ParameterChange; readonly reason: Reason }
   | { readonly kind: 'start-postcopy'; readonly reason: Reason }
+  /** Hold QEMU's switchover, or let go of it (patched QEMU). `sampleMs`: look at the pages that often within a round. */
+  | { readonly kind: 'hold'; readonly hold: boolean; readonly sampleMs: number; readonly reason: Reason }
+  /** Leave the pages of at least that heat out of pre-copy; null: none any more (patched QEMU). */
+  | { readonly kind: 'defer'; readonly leastHeat: number | null; readonly reason: Reason }
+  /** Post-copy is to send the pages that the guest touches first before any other, so many of them while it is stopped. */
+  | { readonly kind: 'pack'; readonly budgetBytes: number; readonly reason: Reason }
   /** Stop the guest so that pre-copy converges, as some peers do: a blackout of seconds. Never wanted by our own policy. */
   | { readonly kind: 'pause-guest'; readonly reason: Reason }
   /** Break a stalled post-copy off on both ends, out of band, so that it can be recovered. */
@@ -51,6 +57,8 @@ export interface Policy<State = unknown> {
   readonly name: string;
   /** What it wants enabled on both ends before the migration; absent: post-copy, where the objective allows it. */
   readonly capabilities?: readonly PolicyCapability[];
+  /** Whether it uses the pages that a patched QEMU shows, and its levers. */
+  readonly wantsPages?: boolean;
   init(context: PolicyContext): PolicyStep<State>;
   step(state: State, input: PolicyInput): PolicyStep<State>;
 }

@@ -4,3 +4,4 @@ export type * from './forecast.ts';
 export type * from './objective.ts';
 export type * from './observation.ts';
 export type * from './outcome.ts';
+export * from './pages.ts';

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the operator wants of a migration, and what the two QEMUs offer: the fixed frame a policy decides in.
 
+import type { PageSummary } from './pages.ts';
+
 export type PostcopyUse = 'allowed' | 'required' | 'forbidden';
 
 export interface Objective {
@@ -53,4 +55,6 @@ export interface PolicyContext {
   readonly parameters: ParameterValues;
   /** How many bytes may wait in the source's socket, ahead of anything urgent. */
   readonly sendQueueBytes: number;
+  /** What was seen of the guest's pages before the migration; null where QEMU does not show them, or lend its levers. */
+  readonly pages: PageSummary | null;
 }

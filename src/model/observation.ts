@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What was seen of a migration at one moment. Produced by observe/, read by forecast/, decide/ and record/.
 
+import type { PageSummary } from './pages.ts';
+
 /** QEMU's MigrationStatus. Unknown future states are kept as their text. */
 export type MigrationStatus =
   | 'none'
@@ -64,5 +66,7 @@ export interface Observation {
   readonly qemuTotalMs: number | null;
   /** Measured points of the dirtying curve that are new since the last observation. */
   readonly dirtySamples: readonly DirtySample[];
+  /** The last sync of the dirty bitmap page by page, where it is new since the last observation and QEMU shows it. */
+  readonly pages: PageSummary | null;
   readonly errorText: string | null;
 }

@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Folds query-migrate replies and MIGRATION_PASS times into Observations. Pure: times are passed in.
 
-import type { DirtySample, MigrationStatus, Observation, ObservationKind } from '../model/index.ts';
+import type {
+  DirtySample,
+  MigrationStatus,
+  Observation,
+  ObservationKind,
+  PageSummary,
+} from '../model/index.ts';
 import type { MigrationInfo } from './migration-info.ts';
 
 interface TransferPoint {
@@ -28,6 +34,8 @@ export interface Reading {
   /** When the reply arrived. */
   readonly atMs: number;
   readonly dirtySamples: readonly DirtySample[];
+  /** What a patched QEMU shows of the last sync, where that is new. */
+  readonly pages: PageSummary | null;
   /** Whether the destination has said RESUME; null when nobody listens to it. */
   readonly destinationResumed: boolean | null;
   /** avail-switchover-bandwidth in force; QEMU then divides by it instead of by its own measurement. */
@@ -106,7 +114,9 @@ export function foldReading(
 ): { state: ObserveState; observation: Observation } {
   const { info, atMs } = reading;
   const transfer = foldTransfer(before, reading);
-  const isBoundary = info.round > before.round;
+  // A patched QEMU can be had to sync in the middle of a round.
+  const isSample = reading.pages?.roundOver === false && (reading.pages.deferredPages ?? 0) > 0;
+  const isBoundary = info.round > before.round && !isSample;
   const passMs = before.passTimes.get(info.round);
   const roundStartMs = isBoundary ? (passMs ?? atMs) : before.roundStartMs;
 
@@ -118,7 +128,8 @@ export function foldReading(
       before.passTimes.get(info.round - 1) ??
       (info.round === before.round + 1 ? before.roundStartMs : undefined);
     if (previousMs !== undefined && roundStartMs > previousMs) endedRoundMs = roundStartMs - previousMs;
-    if (info.remainingBytes !== null) {
+    // Pages that are left out of the rounds are in what remains, and say nothing of the round.
+    if (info.remainingBytes !== null && (reading.pages?.deferredPages ?? 0) === 0) {
       // What was sent between the sync and the reply is no longer in `remaining`.
       const lagMs = Math.max(0, atMs - roundStartMs);
       dirtyAtRoundStartBytes = info.remainingBytes + ((transfer.bandwidthBytesPerSec ?? 0) * lagMs) / 1000;
@@ -162,6 +173,7 @@ export function foldReading(
       qemuDowntimeMs: info.downtimeMs,
       qemuTotalMs: info.totalMs,
       dirtySamples: reading.dirtySamples,
+      pages: reading.pages,
       errorText: info.errorText,
     },
   };

@@ -98,6 +98,11 @@ export class QmpClient implements AsyncDisposable {
     return this.#execute(command, args, options, false);
   }
 
+  /** As `executeOob`, for commands that have no types here. */
+  executeOobRaw(command: string, args?: object, options?: QmpCommandOptions): Promise<QmpValue> {
+    return this.#execute(command, args, options, true);
+  }
+
   /**
    * The events with one of these names (all names when left out), in order, from now on. A stream opened before the
    * first command begins with every event since the connection opened, those of the handshake included.

@@ -25,6 +25,7 @@ export const COLUMNS = {
     'dirtySamples',
     'destinationResumed',
     'lastWindowBytesPerSec',
+    'pages',
   ],
   forecast: [
     'ready',

@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
 import { connectQmp } from '../../src/qmp/index.ts';
+import { seededRandom } from '../../src/report/index.ts';
 import { type RunningController, runController } from '../../testbed/stage/controller.ts';
 import type { Stage } from '../../testbed/stage/stage.ts';
 import {
@@ -24,15 +25,6 @@ process.env['SLACKWATER_RUNTIME_DIR'] = RUNTIME;
 const KILLS = Number(process.env['SLACKWATER_KILLS'] ?? 5);
 const SEED = Number(process.env['SLACKWATER_SEED'] ?? Date.now() % 1e6);
 const RESTORED_WITHIN_MS = 2000;
-
-/** Numbers in [0, 1) from a seed that is printed, so that a failing moment can be tried again. */
-function random(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return state / 2 ** 32;
-  };
-}
 
 /** When to kill: `from` to `from + within` ms after the source has come to `after` (or after the controller was started). */
 interface Moment {
@@ -57,7 +49,7 @@ async function waitFor(stage: Stage, status: string, controller: RunningControll
 }
 
 t.test(`a controller killed with SIGKILL at ${KILLS} random moments (seed ${SEED})`, async (t) => {
-  const next = random(SEED);
+  const next = seededRandom(SEED);
   const stage = await stageWith(t, HOT);
   for (let i = 0; i < KILLS; i++) {
     const destination = await stage.addDestination();

@@ -32,7 +32,7 @@ t.test(
     const decision = rows.find(
       ({ type, fields }) => type === 'action' && fields['kind'] === 'start-postcopy',
     );
-    t.match(decision?.fields['text'], /pre-copy would not come below/);
+    t.match(decision?.fields['text'], /post-copy: .*limit 300 ms/);
     await checkCoherence(t, stage, destination);
   },
 );

@@ -51,12 +51,15 @@ t.test('an experiment file is read into values with units', (t) => {
   const named = (id: string, scaled = false) => ({ kind: 'named', id, scaled });
   const precopy = { ...objective, deadlineMs: null, postcopy: 'forbidden' };
   t.same(policies, [
-    { name: 'adaptive', source: named('adaptive'), objective },
-    { name: 'nova@scaled', source: named('nova', true), objective },
-    { name: 'mine', source: { kind: 'file', path: './policies/mine.mjs' }, objective },
-    { name: 'adaptive-precopy', source: named('adaptive'), objective: precopy },
+    { name: 'adaptive', source: named('adaptive'), objective, qemu: 'stock' },
+    { name: 'nova@scaled', source: named('nova', true), objective, qemu: 'stock' },
+    { name: 'mine', source: { kind: 'file', path: './policies/mine.mjs' }, objective, qemu: 'stock' },
+    { name: 'adaptive-precopy', source: named('adaptive'), objective: precopy, qemu: 'patched' },
   ]);
-  t.same(control, { everyRuns: 20, policy: { name: 'nova', source: named('nova'), objective } });
+  t.same(control, {
+    everyRuns: 20,
+    policy: { name: 'nova', source: named('nova'), objective, qemu: 'stock' },
+  });
   t.same(hosts, {
     source: { ssh: 'host1', nic: 'eth1', address: '10.0.0.1', qemu: '/usr/bin/qemu' },
     destination: { ssh: 'root@host2', nic: 'eth1', address: 'fd00::2', qemu: '/opt/qemu' },
@@ -106,7 +109,7 @@ bandwidth: *fast => 9: bandwidth: there is no anchor &fast
 
 t.test('a problem is told with file, line, key, what was wanted and what was got', (t) => {
   const [maybe] = problemsOf(FULL.replace('postcopy: forbidden', 'postcopy: maybe'));
-  t.match(maybe, /^x\.yaml:19: policies\[3\]\.objective\.postcopy: expected allowed, .* got "maybe"$/);
+  t.match(maybe, /^x\.yaml:20: policies\[3\]\.objective\.postcopy: expected allowed, .* got "maybe"$/);
   for (const [line = '', problem = ''] of PROBLEMS.trim()
     .split('\n')
     .map((pair) => pair.split(' => '))) {

@@ -15,6 +15,7 @@ function reading(atMs: number, reply: QueryMigrateReply, switchoverBytesPerSec: 
     info: readMigrationInfo(reply),
     atMs,
     dirtySamples: [],
+    pages: null,
     destinationResumed: null,
     switchoverBytesPerSec,
   };

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { formatMs, messageOf, type OutcomeKind } from '../../src/index.ts';
 import { type Experiment, type PlannedRun, RUN_SCHEMA, type RunRecord } from '../../src/experiment/index.ts';
 import { ResultsError, type RunDirectory, writeRunFile } from './results-store.ts';
+import { ensurePatchedQemu } from '../image/index.ts';
 import type { Laboratory } from '../stage/laboratory.ts';
 import type { RunningKvload } from '../measure/index.ts';
 import { HostUnusableError, type RemoteLaboratory, RemoteStage } from '../remote/index.ts';
@@ -78,11 +79,17 @@ interface CarriedOut {
   readonly hasDisk: boolean;
 }
 
-function openStage({ laboratory, remote, guest, run, signal }: CarryOutOptions): Promise<MigrationStage> {
+async function openStage({
+  laboratory,
+  remote,
+  guest,
+  run,
+  signal,
+}: CarryOutOptions): Promise<MigrationStage> {
   const options = { guest: guest.spec, link: run.link, signal };
-  return remote === null
-    ? Stage.create({ laboratory, ...options })
-    : RemoteStage.create({ remote, ...options });
+  if (remote !== null) return await RemoteStage.create({ remote, ...options });
+  const patched = run.policy.qemu === 'patched' ? { qemuPath: await ensurePatchedQemu() } : {};
+  return await Stage.create({ laboratory, ...options, ...patched });
 }
 
 async function migrateOnce(options: CarryOutOptions): Promise<CarriedOut> {

@@ -42,6 +42,9 @@ export async function checkPlan(
     );
     for (const [argument, name] of policies) await attempt(`policy ${name}`, () => loadPolicy(argument));
   }
+  if (experiment.hosts !== null && plan.some(({ policy }) => policy.qemu === 'patched')) {
+    problems.add('qemu: patched is for this machine; on hosts name a patched QEMU as their qemu');
+  }
   if (problems.size > 0) {
     throw new UsageError(`the experiment ${experiment.name} cannot be run:\n  ${[...problems].join('\n  ')}`);
   }

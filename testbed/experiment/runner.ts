@@ -16,6 +16,7 @@ import {
 import { EXIT } from '../../src/index.ts';
 import { TestbedError } from '../errors.ts';
 import { reap } from '../index.ts';
+import { ensurePatchedQemu } from '../image/index.ts';
 import { openRemoteLaboratory } from '../remote/index.ts';
 import type { Laboratory } from '../stage/laboratory.ts';
 import { measureFloorGoodput } from '../stage/measured-run.ts';
@@ -73,6 +74,8 @@ export async function runExperiment(options: RunnerOptions): Promise<void> {
     experiment.hosts === null
       ? null
       : await openRemoteLaboratory(experiment.hosts, laboratory, events.onProgress, signal);
+  if (plan.some(({ policy }) => policy.qemu === 'patched'))
+    await ensurePatchedQemu({ onProgress: events.onProgress });
   store.writeMachine(machineFacts(laboratory, remote));
   const goodputs = new Map<string, number>();
   const startMs = performance.now();

@@ -18,6 +18,8 @@ export interface GuestOptions {
   readonly diskPath?: string;
   /** Default `q35`. */
   readonly machine?: string;
+  /** Memory in pages of 2 MiB, which the machine has to have reserved. */
+  readonly hugePages?: boolean;
   readonly accelerator?: 'kvm' | 'tcg';
   /** Default: the testbed's tap device, and its guest's address. */
   readonly nic?: {
@@ -84,10 +86,10 @@ export function qemuArgv(
     ...(guest.firmwareDirectories ?? []).flatMap((directory) => ['-L', directory]),
     ...['-name', `${testbed}-${label},debug-threads=on`, '-uuid', guestUuid(testbed)],
     ...['-no-user-config', '-nodefaults', '-display', 'none', '-msg', 'timestamp=on'],
-    ...['-machine', guest.machine ?? 'q35'],
+    ...memoryArgs(guest),
     ...['-accel', accelerator === 'kvm' ? 'kvm' : 'tcg,thread=multi'],
     ...(cpuModel === undefined ? [] : ['-cpu', cpuModel]),
-    ...['-m', `${guest.memoryMib}M`, '-smp', `${guest.vcpus}`],
+    ...['-smp', `${guest.vcpus}`],
     ...bootArgs(guest),
     ...diskArgs(guest),
     // No option ROM: the guest never boots from the network, and the ROM's file need not be there.
@@ -106,6 +108,15 @@ export function qemuArgv(
     ...(paths.gdbPath === undefined ? [] : ['-gdb', `unix:${optionPath(paths.gdbPath)},server=on,wait=off`]),
     ...(incoming ? ['-incoming', 'defer'] : []),
     ...(guest.extraArgs ?? []),
+  ];
+}
+
+function memoryArgs({ machine = 'q35', memoryMib, hugePages }: GuestOptions): string[] {
+  const size = ['-m', `${memoryMib}M`];
+  if (hugePages !== true) return ['-machine', machine, ...size];
+  return [
+    ...['-machine', `${machine},memory-backend=ram0`, ...size],
+    ...['-object', `memory-backend-memfd,id=ram0,size=${memoryMib}M,hugetlb=on,hugetlbsize=2M`],
   ];
 }
 

@@ -34,6 +34,10 @@ export interface StageOptions {
   readonly link?: string | LinkProfile;
   readonly name?: string;
   readonly signal?: AbortSignal;
+  /** Another QEMU than the machine's own. */
+  readonly qemuPath?: string;
+  /** The guest's memory in pages of 2 MiB. */
+  readonly hugePages?: boolean;
 }
 
 export interface DestinationOptions {
@@ -43,6 +47,8 @@ export interface DestinationOptions {
   readonly withDisk?: boolean;
   /** QEMU's -global: another value of a device's property than at the source. */
   readonly global?: string;
+  /** Another QEMU than the stage's. */
+  readonly qemuPath?: string;
 }
 
 const MIB = 1024 * 1024;
@@ -54,15 +60,25 @@ export class Stage implements MigrationStage, AsyncDisposable {
   readonly guest: GuestSpec;
   readonly laboratory: Laboratory;
   readonly #image: GuestImage;
+  readonly #qemuPath: string | undefined;
+  readonly #hugePages: boolean;
   #source: Qemu | undefined;
   #destination: Qemu | undefined;
   #started = 0;
 
-  private constructor(testbed: Testbed, laboratory: Laboratory, guest: GuestSpec, image: GuestImage) {
+  private constructor(
+    testbed: Testbed,
+    laboratory: Laboratory,
+    guest: GuestSpec,
+    image: GuestImage,
+    options: Pick<StageOptions, 'qemuPath' | 'hugePages'>,
+  ) {
     this.testbed = testbed;
     this.laboratory = laboratory;
     this.guest = guest;
     this.#image = image;
+    this.#qemuPath = options.qemuPath;
+    this.#hugePages = options.hugePages === true;
   }
 
   static async create(options: StageOptions): Promise<Stage> {
@@ -80,7 +96,7 @@ export class Stage implements MigrationStage, AsyncDisposable {
       ip: `${ENDPOINTS.guest.ip}/${PREFIX_LENGTH}`,
       clientIp: ENDPOINTS.client.ip,
     };
-    const stage = new Stage(testbed, laboratory, guest, image);
+    const stage = new Stage(testbed, laboratory, guest, image, options);
     if (app?.diskMib === undefined) return stage;
     try {
       await writeFile(stage.#appDiskPath, '', { mode: 0o600 });
@@ -129,6 +145,7 @@ export class Stage implements MigrationStage, AsyncDisposable {
   ): Promise<Qemu> {
     const { accelerator } = this.laboratory;
     const image = this.#image;
+    const qemuPath = options.qemuPath ?? this.#qemuPath;
     this.#started += 1;
     return this.testbed.startQemu({
       host,
@@ -143,6 +160,8 @@ export class Stage implements MigrationStage, AsyncDisposable {
       accelerator: accelerator.accelerator,
       ...(options.withDisk === false ? {} : { diskPath: this.testbed.diskPath }),
       cpuModel: GUEST_CPU_MODEL,
+      ...(qemuPath === undefined ? {} : { qemuPath }),
+      hugePages: this.#hugePages,
       // A guest that panics ends its QEMU instead of beginning anew.
       extraArgs: [
         '-no-reboot',

@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import type { Test } from 'tap';
 import { connectQmp } from '../../../src/qmp/index.ts';
+import { ensurePatchedQemu } from '../../../testbed/image/index.ts';
 import type { WritePattern } from '../../../testbed/guest/index.ts';
 import type { Qemu } from '../../../testbed/index.ts';
 import {
@@ -25,26 +26,32 @@ export const WARM: WritePattern = { kind: 'steady', setBytes: 64 * MIB, rateByte
 /** A small set that is always dirty. */
 export const SMALL: WritePattern = { kind: 'steady', setBytes: 1 * MIB, rateBytesPerSec: 20 * MIB };
 
+/** The suite runs on stock QEMU, and again on the patched one. */
+export const ON_PATCHED = process.env['SLACKWATER_TEST_QEMU'] === 'patched';
+
 let laboratory: Promise<Laboratory> | undefined;
 
 /** A testbed with a guest that runs; gone with the test. */
 export async function stageWith(
   test: Test,
   pattern: WritePattern,
-  options: { memoryMib?: number; link?: string; gdb?: boolean } = {},
+  options: { memoryMib?: number; vcpus?: number; link?: string; gdb?: boolean; qemuPath?: string } = {},
 ): Promise<Stage> {
-  laboratory ??= openLaboratory((line) => test.comment(line));
+  const onProgress = (line: string): void => test.comment(line);
+  laboratory ??= openLaboratory(onProgress);
+  const qemuPath = options.qemuPath ?? (ON_PATCHED ? await ensurePatchedQemu({ onProgress }) : undefined);
   const stage = await Stage.create({
     laboratory: await laboratory,
     guest: {
       memoryMib: options.memoryMib ?? 256,
-      vcpus: 1,
+      vcpus: options.vcpus ?? 1,
       pattern,
       seed: 7,
       work: false,
       diskBlocksPerSec: 20,
     },
     link: options.link ?? 'lan-1g',
+    ...(qemuPath === undefined ? {} : { qemuPath }),
   });
   test.teardown(() => stage.testbed.down());
   await stage.boot({ gdb: options.gdb ?? false });

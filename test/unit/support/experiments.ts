@@ -27,6 +27,7 @@ policies:
   - ./policies/mine.mjs
   - name: adaptive-precopy
     policy: adaptive
+    qemu: patched
     objective: { postcopy: forbidden, deadline: null }
 objective: { max-downtime: 300ms, allow-downtime: 800ms, deadline: 60s }
 bandwidth: 16gbit
@@ -48,11 +49,21 @@ export function experiment(changes: Partial<Experiment> = {}): Experiment {
 
 export function policies(...names: string[]): Experiment['policies'] {
   const { objective } = experiment();
-  return names.map((name) => ({ name, source: { kind: 'named', id: name, scaled: false }, objective }));
+  return names.map((name) => ({
+    name,
+    source: { kind: 'named', id: name, scaled: false },
+    objective,
+    qemu: 'stock',
+  }));
 }
 
 export function oracle(): ExperimentPolicy {
-  return { name: 'oracle', source: { kind: 'oracle' }, objective: policies('a')[0]!.objective };
+  return {
+    name: 'oracle',
+    source: { kind: 'oracle' },
+    objective: policies('a')[0]!.objective,
+    qemu: 'stock',
+  };
 }
 
 export function controlEvery(everyRuns: number): Experiment['control'] {

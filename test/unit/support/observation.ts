@@ -27,6 +27,7 @@ export function observation(fields: Partial<Observation>): Observation {
     qemuDowntimeMs: null,
     qemuTotalMs: null,
     dirtySamples: [],
+    pages: null,
     errorText: null,
     ...fields,
   };

@@ -29,6 +29,7 @@ export function policyContext(fields: Partial<PolicyContext> = {}): PolicyContex
       xbzrleCacheBytes: 64 * MIB,
     },
     sendQueueBytes: 4 * MIB,
+    pages: null,
     ...fields,
   };
 }

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+// The senses and levers of a patched QEMU, joined: its rounds become page summaries, and what a policy wants of pages
+// becomes lists of pages. On a stock QEMU there is none of it, and nothing else differs.
+
+import { hasPageLevers, type Journal, LeversError, PageLevers } from '../act/index.ts';
+import { choosePages, encodePageList, loadAddon, RingReader } from '../bitmap/index.ts';
+import { type Clock, messageOf } from '../common/index.ts';
+import type { Action, PageSummary } from '../model/index.ts';
+import { PageTracker } from '../observe/index.ts';
+import type { QmpSchema } from '../qmp/index.ts';
+import type { Endpoint } from './endpoint.ts';
+import type { Reporter } from './types.ts';
+
+export type PageAction = Extract<Action, { kind: 'hold' | 'defer' | 'pack' }>;
+
+export function isPageAction(action: Action): action is PageAction {
+  return action.kind === 'hold' || action.kind === 'defer' || action.kind === 'pack';
+}
+
+export interface PageControlDeps {
+  readonly source: Endpoint;
+  readonly schema: QmpSchema;
+  readonly journal: Journal;
+  readonly reporter: Reporter;
+  readonly clock: Clock;
+}
+
+const ROUND_EVENT = 'X_SLACKWATER_ROUND';
+const RENEW_MS = 500;
+/** Rounds with nothing to send are this long at least: as short as heat over short intervals wants to be fed. */
+const SYNC_MS = 10;
+const TRACK_MS = 20;
+
+interface RoundEventData {
+  readonly migration: boolean;
+  readonly round: number;
+  readonly sequence?: number;
+  readonly over?: boolean;
+  readonly blocks: readonly { readonly deferred?: number }[];
+}
+
+export class PageControl {
+  readonly #deps: PageControlDeps;
+  readonly #levers: PageLevers;
+  readonly #ring: RingReader;
+  readonly #tracker: PageTracker;
+  readonly #ended = new AbortController();
+  #newest: PageSummary | null = null;
+  #onRound: () => void = () => undefined;
+  #renewing: NodeJS.Timeout | null = null;
+
+  private constructor(deps: PageControlDeps, levers: PageLevers, ring: RingReader) {
+    this.#deps = deps;
+    this.#levers = levers;
+    this.#ring = ring;
+    this.#tracker = new PageTracker(loadAddon().kernels, ring.layout.pageSizeBytes);
+    void this.#pump().catch((error: unknown) => {
+      if (!this.#ended.signal.aborted) deps.reporter.note(`pages are not seen any more: ${messageOf(error)}`);
+    });
+  }
+
+  /** Null where QEMU has none of it, or cannot share it with us, which is said. */
+  static async open(deps: PageControlDeps): Promise<PageControl | null> {
+    const { source, schema, journal, reporter } = deps;
+    if (!hasPageLevers(schema)) return null;
+    try {
+      const levers = await PageLevers.open(source.client, journal, source.instance);
+      const { addon } = loadAddon((reason) => {
+        reporter.note(reason);
+      });
+      return new PageControl(deps, levers, RingReader.open(levers.ringPath, addon));
+    } catch (error) {
+      if (!(error instanceof LeversError)) throw error;
+      reporter.note(`QEMU is patched, but its pages stay unseen: ${error.message}`);
+      return null;
+    }
+  }
+
+  /** Looks at the guest before a migration for so long; what is known then, null if nothing was seen. */
+  async watch(watchMs: number): Promise<PageSummary | null> {
+    const { clock } = this.#deps;
+    await this.#levers.track(TRACK_MS);
+    await clock.sleep(watchMs);
+    return this.take();
+  }
+
+  /** From now on every sync of the migration is told, once its pages have been seen. */
+  listen(onRound: () => void): void {
+    this.#onRound = onRound;
+  }
+
+  /** Whether something was seen that nobody has taken yet. */
+  get hasNews(): boolean {
+    return this.#newest !== null;
+  }
+
+  /** The summary of what was seen since it was taken last; null: nothing new. */
+  take(): PageSummary | null {
+    const newest = this.#newest;
+    this.#newest = null;
+    return newest;
+  }
+
+  /** Carries an action out. @throws QmpCommandError with QEMU's reason where it refuses */
+  async perform(action: PageAction): Promise<void> {
+    switch (action.kind) {
+      case 'hold':
+        await this.#levers.hold(action.hold, SYNC_MS, action.sampleMs);
+        break;
+      case 'defer':
+        await this.#levers.defer(action.leastHeat === null ? null : this.#list('slowHeat', action.leastHeat));
+        break;
+      case 'pack':
+        await this.#levers.pack(this.#list('fastHeat', 1), action.budgetBytes);
+        break;
+    }
+    this.#renewing ??= setInterval(() => void this.#renew(), RENEW_MS);
+  }
+
+  /** Stops looking. What QEMU was told is undone with the journal. */
+  close(): void {
+    this.#ended.abort();
+    if (this.#renewing !== null) clearInterval(this.#renewing);
+    this.#ring.close();
+  }
+
+  #list(heat: 'slowHeat' | 'fastHeat', leastHeat: number): Uint8Array {
+    const { blocks } = this.#tracker;
+    const heated = blocks.map((block) => ({ pageCount: block.pageCount, heat: block[heat] }));
+    const { extents } = choosePages(loadAddon().kernels, heated, leastHeat);
+    return encodePageList(
+      this.#ring.layout.pageSizeBytes,
+      blocks.map(({ name }) => name),
+      extents,
+    );
+  }
+
+  async #renew(): Promise<void> {
+    try {
+      if (await this.#levers.renew()) return;
+    } catch {
+      // A monitor that is gone or stuck: the lease ends by itself.
+    }
+    if (this.#renewing !== null) clearInterval(this.#renewing);
+    this.#renewing = null;
+  }
+
+  async #pump(): Promise<void> {
+    const { client } = this.#deps.source;
+    for await (const event of client.events([ROUND_EVENT] as readonly string[], {
+      signal: this.#ended.signal,
+    })) {
+      const data = event.data as unknown as RoundEventData;
+      this.#see(data);
+      if (data.migration) this.#onRound();
+    }
+  }
+
+  /** Takes the pages of a round in; one that QEMU has overwritten already is left out as a whole. */
+  #see({ sequence, migration, blocks }: RoundEventData): void {
+    const round = sequence === undefined ? null : this.#ring.read(sequence);
+    if (round === null) return;
+    const deferred = migration ? blocks.reduce((sum, each) => sum + (each.deferred ?? 0), 0) : null;
+    const summary = this.#tracker.add(round, deferred, () => this.#ring.holds(round));
+    if (summary === null) return;
+    // A round's end that nobody has looked at yet is still one.
+    const wasOver = this.#newest?.roundOver === true && summary.roundOver === false;
+    this.#newest = wasOver ? { ...summary, roundOver: true } : summary;
+  }
+}

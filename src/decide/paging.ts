@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+// The adaptive policy on a QEMU that shows its pages and lends its levers: leave the hot pages out, pass over the cold
+// memory once, then release the switchover if what is left fits into the maximum downtime, or go post-copy with the pages
+// first that the guest touches first. The same fold as everywhere; a stock QEMU has fewer options.
+
+import { formatBytes, formatMs } from '../common/index.ts';
+import type {
+  Action,
+  Forecast,
+  Observation,
+  PageSummary,
+  PolicyContext,
+  PolicyStep,
+  Reason,
+} from '../model/index.ts';
+import { type AdaptiveState, enterPostcopy, HOLD_DOWNTIME_LIMIT_MS, result } from './adaptive-state.ts';
+import type { PagingState } from './paging-state.ts';
+import { type DeferralPlan, dirtyBytesWithin, planDeferral } from './page-plan.ts';
+import { holdReason } from './reasons.ts';
+
+/** How often pages are looked at within a round, and the deferred set chosen anew. */
+const SAMPLE_MS = 200;
+const CHOOSE_MS = 400;
+
+/** A link that has carried nothing yet is taken for this; the first measurement replaces it. */
+const ASSUMED_BYTES_PER_SEC = 117_000_000;
+
+/** What is sent while the guest is stopped for post-copy may take this long. */
+const PACK_MS = 10;
+
+/** Rounds over what was dirtied in the pass pay while they take longer than this, and shrink to less than this share. */
+const RESIDUAL_MS = 20;
+const SHRINKS_TO = 0.7;
+
+/** QEMU is told of the bandwidth again when it differs by this share. */
+const TOLD_RATIO = 0.05;
+
+const DOWNTIME_MARGIN = 0.02;
+
+/** A pass that takes longer than this many times once over all memory is none. */
+const PASS_RATIO = 1.2;
+
+/** STOP to RESUME beyond the transfer, before a forecast says so. */
+const ASSUMED_OVERHEAD_MS = 30;
+
+/** Of what the link carries within the maximum downtime, the part that deferred pages may take: others come on top. */
+const FITTING_RATIO = 0.8;
+
+function bytesOf(pages: number, { pageSizeBytes }: PageSummary): number {
+  return pages * pageSizeBytes;
+}
+
+function deferReason(plan: DeferralPlan, pages: PageSummary): Reason {
+  const { leastHeat, deferredBytes, savedBytes } = plan;
+  const text =
+    leastHeat === null
+      ? 'no page is worth leaving out of the first pass'
+      : `leaving ${formatBytes(deferredBytes)} of hot pages out of the first pass: ${formatBytes(savedBytes)} of them ` +
+        'would have to be sent twice';
+  return {
+    text,
+    numbers: { deferredBytes, savedBytes, leastHeat: leastHeat ?? 0, watchedMs: pages.watchedMs },
+  };
+}
+
+/** Whether deferral goes together with a switchover by pre-copy, by post-copy, or with none that is forecast to be had. */
+function endOf(context: PolicyContext, pages: PageSummary, bandwidthBytesPerSec: number) {
+  const limitMs = transferLimitMs(context, ASSUMED_OVERHEAD_MS);
+  const fittingBytes = (bandwidthBytesPerSec / 1000) * limitMs * FITTING_RATIO;
+  if (dirtyBytesWithin(pages, limitMs) <= fittingBytes) return { kind: 'precopy', fittingBytes } as const;
+  const mayPostcopy = context.postcopyReady && context.objective.postcopy !== 'forbidden';
+  return mayPostcopy ? ({ kind: 'postcopy' } as const) : ({ kind: 'none' } as const);
+}
+
+/**
+ * A guest that writes no more within the maximum downtime than the link carries in it can be finished by pre-copy, which is
+ * the safer way: then no more is left out than can be sent while it is stopped.
+ */
+function deferAction(context: PolicyContext, pages: PageSummary, bandwidthBytesPerSec: number): Action {
+  const end = endOf(context, pages, bandwidthBytesPerSec);
+  const mostBytes = end.kind === 'precopy' ? end.fittingBytes : end.kind === 'postcopy' ? Infinity : 0;
+  const plan = planDeferral(pages, bandwidthBytesPerSec, mostBytes);
+  return { kind: 'defer', leastHeat: plan.leastHeat, reason: deferReason(plan, pages) };
+}
+
+function transferLimitMs({ objective }: PolicyContext, overheadMs: number): number {
+  const ceilingMs = objective.maxDowntimeMs / (1 + DOWNTIME_MARGIN);
+  return Math.max(HOLD_DOWNTIME_LIMIT_MS, Math.floor(ceilingMs - overheadMs));
+}
+
+/** The first actions, before the migration begins; null where leaving pages out leads nowhere. */
+export function beginPaging(
+  context: PolicyContext,
+  pages: PageSummary,
+): { state: PagingState; actions: readonly Action[] } | null {
+  if (endOf(context, pages, ASSUMED_BYTES_PER_SEC).kind === 'none') return null;
+  return {
+    state: { toldBytesPerSec: null, sampling: true, chosenAtMs: 0, residualBytes: null },
+    actions: [
+      {
+        kind: 'hold',
+        hold: true,
+        sampleMs: SAMPLE_MS,
+        reason: {
+          text: 'holding the switchover: rounds end when all but the deferred pages are sent',
+          numbers: {},
+        },
+      },
+      deferAction(context, pages, ASSUMED_BYTES_PER_SEC),
+    ],
+  };
+}
+
+/** Has QEMU judge the switchover by our bandwidth, in time before it is released. */
+function tellBandwidth(state: AdaptiveState, paging: PagingState, forecast: Forecast): Action[] {
+  const bandwidth = forecast.bandwidthBytesPerSec;
+  if (bandwidth === null) return [];
+  const told = paging.toldBytesPerSec;
+  if (told !== null && Math.abs(bandwidth - told) <= told * TOLD_RATIO) return [];
+  return [
+    {
+      kind: 'set-parameters',
+      change: {
+        downtimeLimitMs: transferLimitMs(state.context, forecast.downtimeOverheadMs),
+        availSwitchoverBandwidthBytesPerSec: Math.round(bandwidth),
+      },
+      reason: { text: 'what QEMU is to judge a switchover by', numbers: { bandwidthBytesPerSec: bandwidth } },
+    },
+  ];
+}
+
+function keep(
+  state: AdaptiveState,
+  paging: PagingState,
+  actions: readonly Action[] = [],
+): PolicyStep<AdaptiveState> {
+  return result(state, { kind: 'paging', paging }, actions, state.context.objective.deadlineMs);
+}
+
+/** Steps the policy on an observation in pre-copy. */
+export function stepPaging(
+  state: AdaptiveState,
+  before: PagingState,
+  nowMs: number,
+  observation: Observation,
+  forecast: Forecast,
+): PolicyStep<AdaptiveState> {
+  const { pages, status } = observation;
+  const bandwidth = forecast.bandwidthBytesPerSec;
+  if (pages === null || status !== 'active' || bandwidth === null) return keep(state, before);
+  const tell = tellBandwidth(state, before, forecast);
+  const paging: PagingState = tell.length > 0 ? { ...before, toldBytesPerSec: bandwidth } : before;
+  if (pages.roundOver === true) {
+    return atRoundEnd(state, paging, nowMs, pages, forecast, bandwidth, tell);
+  }
+  const passMs = ((observation.totalBytes ?? 0) / bandwidth) * 1000;
+  if (paging.sampling && nowMs > passMs * PASS_RATIO) {
+    // Each look finds pages to send again: with a guest that writes fast enough such a round would never end.
+    const text =
+      'the pass takes longer than once over the memory: pages are not looked at within rounds any more';
+    const reason = { text, numbers: { passMs } };
+    return keep(state, { ...paging, sampling: false }, [
+      ...tell,
+      { kind: 'hold', hold: true, sampleMs: 0, reason },
+    ]);
+  }
+  if (nowMs - paging.chosenAtMs < CHOOSE_MS) return keep(state, paging, tell);
+  return keep(state, { ...paging, chosenAtMs: nowMs }, [
+    ...tell,
+    deferAction(state.context, pages, bandwidth),
+  ]);
+}
+
+function atRoundEnd(
+  state: AdaptiveState,
+  paging: PagingState,
+  nowMs: number,
+  pages: PageSummary,
+  forecast: Forecast,
+  bandwidth: number,
+  tell: readonly Action[],
+): PolicyStep<AdaptiveState> {
+  const { context } = state;
+  const { objective, postcopyReady } = context;
+  const hotBytes = bytesOf(pages.deferredPages ?? 0, pages);
+  const residualBytes = bytesOf(pages.pendingPages ?? 0, pages) - hotBytes;
+  const transferMs = ((hotBytes + residualBytes) / bandwidth) * 1000;
+  const downtimeMs = transferMs + forecast.downtimeOverheadMs;
+  const numbers = {
+    hotBytes,
+    residualBytes,
+    bandwidthBytesPerSec: bandwidth,
+    forecastDowntimeMs: downtimeMs,
+  };
+  const left = `${formatBytes(hotBytes)} of hot and ${formatBytes(residualBytes)} of other pages are left`;
+  if (downtimeMs * (1 + DOWNTIME_MARGIN) <= objective.maxDowntimeMs) {
+    const text = `releasing the switchover: ${left}, expected downtime ${formatMs(downtimeMs)} within ${formatMs(objective.maxDowntimeMs)}`;
+    return keep(state, paging, [
+      ...tell,
+      { kind: 'hold', hold: false, sampleMs: 0, reason: { text, numbers } },
+    ]);
+  }
+  const residualMs = (residualBytes / bandwidth) * 1000;
+  const shrinks = paging.residualBytes === null || residualBytes < paging.residualBytes * SHRINKS_TO;
+  const next: PagingState = { ...paging, residualBytes };
+  if (residualMs > RESIDUAL_MS && shrinks) return keep(state, next, tell);
+  if (postcopyReady && objective.postcopy !== 'forbidden') {
+    const text =
+      `post-copy: ${left}, ${formatMs(downtimeMs)} of downtime by pre-copy (limit ${formatMs(objective.maxDowntimeMs)}). ` +
+      'From here on a host that dies loses the guest';
+    const budgetBytes = Math.round((bandwidth / 1000) * PACK_MS);
+    return enterPostcopy(state, {
+      entry: { kind: 'switching', quietMs: 0 },
+      actions: [
+        {
+          kind: 'pack',
+          budgetBytes,
+          reason: {
+            text: `up to ${formatBytes(budgetBytes)} of what the guest touches first go ahead of it`,
+            numbers: { budgetBytes },
+          },
+        },
+        {
+          kind: 'start-postcopy',
+          reason: {
+            text,
+            numbers: {
+              ...numbers,
+              forecastDowntimeMs: forecast.downtimeOverheadMs + PACK_MS,
+              forecastTmtMs: nowMs + transferMs,
+            },
+          },
+        },
+      ],
+      wakeAtMs: null,
+    });
+  }
+  // Without post-copy all of it has to shrink: from here on as on a stock QEMU.
+  return result(state, { kind: 'holding', stuckRounds: 0 }, [
+    { kind: 'set-parameters', change: { downtimeLimitMs: HOLD_DOWNTIME_LIMIT_MS }, reason: holdReason() },
+    {
+      kind: 'defer',
+      leastHeat: null,
+      reason: { text: `${left}, which does not fit: the hot pages are sent in rounds, too`, numbers },
+    },
+    {
+      kind: 'hold',
+      hold: false,
+      sampleMs: 0,
+      reason: { text: 'QEMU holds by its downtime limit again', numbers: {} },
+    },
+  ]);
+}

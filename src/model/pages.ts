@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a patched QEMU shows of single pages, as sums: enough to decide by, small enough for every trace.
+
+/**
+ * Classes of heat. Class 0 was not seen dirty; class c from 1 to 16 holds heat 16 (c - 1) + (c = 1 ? 1 : 0) to 16 c - 1.
+ * Heat is about 256 times the share of heat windows in which a page is dirty, the last few windows counting most.
+ */
+export const HEAT_CLASSES = 17;
+
+/** The least heat of a class, 0 to 16. */
+export function leastHeatOf(heatClass: number): number {
+  return heatClass <= 1 ? heatClass : 16 * (heatClass - 1);
+}
+
+/** The class of a heat, 0 to 255. */
+export function heatClassOf(heat: number): number {
+  return heat === 0 ? 0 : 1 + Math.floor(heat / 16);
+}
+
+/** One sync of the dirty bitmap, page by page, summed up. */
+export interface PageSummary {
+  readonly pageSizeBytes: number;
+  /** Since the sync before. */
+  readonly intervalMs: number;
+  /** What the sync took. */
+  readonly syncMs: number;
+  /** Written since the sync before. */
+  readonly dirtiedPages: number;
+  /** To be sent, those just dirtied included; null before a migration. */
+  readonly pendingPages: number | null;
+  /** Of these, left out of pre-copy; null before a migration. */
+  readonly deferredPages: number | null;
+  /** Whether everything had been sent but what is deferred; null before a migration. */
+  readonly roundOver: boolean | null;
+  /** |A and B| / |A or B| of the sets dirtied in this interval and in the one before; null for the first. */
+  readonly similarity: number | null;
+  /** Pages by class of heat. */
+  readonly pagesByHeat: readonly number[];
+  /** Length of a heat window. */
+  readonly heatWindowMs: number;
+  /** For how long the guest has been watched. */
+  readonly watchedMs: number;
+}
