@@ -119,6 +119,7 @@ function oneRound(): Observation {
     atMs: nowMs,
     dirtySamples,
     pages: null,
+    showsPages: false,
     destinationResumed: false,
     switchoverBytesPerSec: null,
   });

@@ -2,7 +2,7 @@
 // `npm run soak -- [--count 200] [--results DIR] [--seed N]`: migrations through everything that a patched QEMU can be had to
 // do, each with the check of the guest's memory. A line of JSON each in DIR/soak.jsonl; called again, it goes on after the last.
 
-import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { seededRandom } from '../src/report/index.ts';
@@ -30,12 +30,14 @@ const say = (line: string): void => {
 
 const file = join(values.results, 'soak.jsonl');
 mkdirSync(values.results, { recursive: true });
-const done = existsSync(file)
-  ? readFileSync(file, 'utf8')
-      .split('\n')
-      .filter((line) => line !== '')
-      .map((line) => JSON.parse(line) as SoakResult)
-  : [];
+// A line that a killed soak has not ended is no result, and gone.
+const text = existsSync(file) ? readFileSync(file, 'utf8') : '';
+const whole = text.slice(0, text.lastIndexOf('\n') + 1);
+if (whole !== text) writeFileSync(file, whole);
+const done = whole
+  .split('\n')
+  .filter((line) => line !== '')
+  .map((line) => JSON.parse(line) as SoakResult);
 const laboratory = await openLaboratory(say);
 const patchedPath = await ensurePatchedQemu({ onProgress: say });
 let failed = done.filter(({ problems }) => problems.length > 0).length;

@@ -6,6 +6,7 @@ export * from './control/index.ts';
 export {
   createAdaptivePolicy,
   fixedSettingNames,
+  policyByName,
   policyNames,
   type PostcopyEntryOptions,
 } from './decide/index.ts';

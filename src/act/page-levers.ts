@@ -2,10 +2,10 @@
 // The levers of a patched QEMU: which pages it tells of, sends, leaves out and sends first. All of it is in the journal
 // before it is used, and undone with it; hold and deferral end by themselves when nobody renews them.
 
-import { chownSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf, SlackwaterError } from '../common/index.ts';
-import { isQmpObject, type QmpClient, QmpCommandError, type QmpSchema } from '../qmp/index.ts';
+import { type QmpClient, QmpCommandError, type QmpSchema } from '../qmp/index.ts';
 import type { Journal, QemuInstance } from './journal.ts';
 
 /** The levers cannot be used, although this QEMU has them. */
@@ -53,8 +53,10 @@ export class PageLevers {
     journal.append({ type: 'observer', end: 'source', name: 'x-slackwater', before: false, written: true });
     const levers = new PageLevers(client, directory, owner);
     try {
-      mkdirSync(directory, { recursive: true, mode: 0o700 });
-      levers.#giveTo(directory);
+      // What somebody else has laid out there is not used. QEMU may open the files, and lay none out either: we write to them.
+      rmSync(directory, { recursive: true, force: true });
+      mkdirSync(directory, { mode: 0o700 });
+      if (owner !== null) chmodSync(directory, 0o711);
       await levers.#execute('x-slackwater-observe', {
         rounds: true,
         ring: levers.#write('ring', new Uint8Array()),
@@ -62,7 +64,7 @@ export class PageLevers {
       });
       return levers;
     } catch (error) {
-      await endObserver(client, journal);
+      await endObserver(client, journal, QMP_TIMEOUT_MS);
       throw error instanceof LeversError
         ? error
         : new LeversError(`QEMU cannot share files with us: ${messageOf(error)}`, { cause: error });
@@ -110,12 +112,6 @@ export class PageLevers {
     }
   }
 
-  /** Pages that were sent while the guest was stopped, of the last post-copy. */
-  async packedPages(): Promise<number | null> {
-    const state = await this.#execute('x-slackwater-query', {});
-    return isQmpObject(state) && typeof state['packed-pages'] === 'number' ? state['packed-pages'] : null;
-  }
-
   #execute(command: string, args: object): ReturnType<QmpClient['executeRaw']> {
     return this.#client.executeRaw(command, args, { timeoutMs: QMP_TIMEOUT_MS });
   }
@@ -123,12 +119,8 @@ export class PageLevers {
   #write(name: string, bytes: Uint8Array): string {
     const path = join(this.#directory, name);
     writeFileSync(path, bytes, { mode: 0o600 });
-    this.#giveTo(path);
-    return path;
-  }
-
-  #giveTo(path: string): void {
     if (this.#owner !== null) chownSync(path, this.#owner.uid, this.#owner.gid);
+    return path;
   }
 }
 
@@ -143,10 +135,10 @@ function ownerOf(threadId: number): FileOwner | null {
 }
 
 /** Ends what `open` began, on a QEMU that may have ended it itself. Never throws on QEMU's refusals. */
-export async function endObserver(client: QmpClient, journal: Journal): Promise<boolean> {
+export async function endObserver(client: QmpClient, journal: Journal, timeoutMs: number): Promise<boolean> {
   const isObserver = (entry: { readonly type: string }): boolean => entry.type === 'observer';
   if (!journal.content.entries.some(isObserver)) return false;
-  const options = { timeoutMs: QMP_TIMEOUT_MS };
+  const options = { timeoutMs };
   for (const [command, args] of [
     ['x-slackwater-hold', { hold: false, 'sample-interval': 0 }],
     ['x-slackwater-defer', {}],

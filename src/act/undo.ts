@@ -75,7 +75,8 @@ export async function undoEnd(client: QmpClient, end: End, journal: Journal): Pr
     const guest = await resumeGuest(client, journal, UNDO_TIMEOUT_MS);
     if (guest === 'resumed') restored.push('the guest runs again (source)');
     if (guest === 'pending') pending.push('the paused guest');
-    if (await endObserver(client, journal)) restored.push('pages are not observed any more (source)');
+    if (await endObserver(client, journal, UNDO_TIMEOUT_MS))
+      restored.push('pages are not observed any more (source)');
   }
   const parameters = await readParameters(client, UNDO_TIMEOUT_MS);
   for (const setting of todo.filter(({ type }) => type === 'parameter')) {

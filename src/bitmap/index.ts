@@ -4,7 +4,7 @@
 export { loadAddon } from './addon.ts';
 export type { LoadedAddon, NativeAddon } from './addon.ts';
 export { choosePages } from './choose.ts';
-export type { HeatedBlock, PageChoice } from './choose.ts';
+export type { HeatedBlock } from './choose.ts';
 export { bitmapBytes, heatBytes } from './kernels.ts';
 export type { BitmapKernels } from './kernels.ts';
 export { encodePageList, extentsOf } from './page-list.ts';

@@ -18,6 +18,7 @@ import {
 } from './endpoint.ts';
 import { readFinal } from './last-words.ts';
 import { type MigrateDeps, readSendQueueBytes } from './migrate.ts';
+import { SWITCHOVER_MS } from './loop.ts';
 import { readMemoryBytes } from './machine.ts';
 import { losesTcgWrites } from './preflight.ts';
 import { restoreAbandoned } from './restore.ts';
@@ -142,6 +143,7 @@ async function controlOne(attached: Attached, settings: Settings): Promise<Outco
     postcopyReady: settings.capability('postcopy-ram') && options.objective.postcopy !== 'forbidden',
     preemptReady: settings.capability('postcopy-preempt'),
     parameters: settings.parameters,
+    switchoverMs: SWITCHOVER_MS,
     sendQueueBytes: readSendQueueBytes(),
     pages: null,
   };

@@ -99,7 +99,7 @@ export class ControlLoop {
   constructor(deps: LoopDeps) {
     this.#deps = deps;
     this.#observing = initObserve(0);
-    this.#forecasting = initForecast({ switchoverMs: SWITCHOVER_MS });
+    this.#forecasting = initForecast({ switchoverMs: deps.context.switchoverMs });
     this.#policyState = deps.initial.state;
     this.#wakeAtMs = deps.initial.wakeAtMs;
     this.#startMs = deps.clock.nowMs();
@@ -190,9 +190,10 @@ export class ControlLoop {
     switch (message.kind) {
       case 'pass':
         this.#observing = foldPass(this.#observing, message.pass, message.receivedMs - this.#startMs);
-        return true;
+        // The pages of that sync follow, and are looked at then.
+        return !(this.#deps.pages?.sees ?? false);
       case 'pages':
-        return this.#deps.pages?.hasNews ?? false;
+        return this.#deps.pages?.sees === false || (this.#deps.pages?.hasNews ?? false);
       case 'changed':
       case 'destination-gone':
         return true;
@@ -230,6 +231,7 @@ export class ControlLoop {
       atMs: this.#nowMs(),
       dirtySamples: this.#samples,
       pages,
+      showsPages: this.#deps.pages?.sees ?? false,
       destinationResumed: this.#deps.hasResumed(),
       switchoverBytesPerSec: settings.parameters.availSwitchoverBandwidthBytesPerSec,
     });

@@ -21,6 +21,7 @@ import {
   versionText,
 } from './endpoint.ts';
 import { armForRecovery, quit, readFinal, reasonOfEnding } from './last-words.ts';
+import { SWITCHOVER_MS } from './loop.ts';
 import { readMemoryBytes } from './machine.ts';
 import { PageControl } from './page-control.ts';
 import { checkUri, preflightDestination, preflightSource } from './preflight.ts';
@@ -218,6 +219,7 @@ async function prepare(
     postcopyReady: held.capabilities.includes('postcopy-ram'),
     preemptReady: held.capabilities.includes('postcopy-preempt'),
     parameters: settings.parameters,
+    switchoverMs: SWITCHOVER_MS,
     sendQueueBytes: readSendQueueBytes(),
     pages: (await pages?.watch(WATCH_MS)) ?? null,
   };

@@ -48,6 +48,8 @@ export class PageControl {
   #newest: PageSummary | null = null;
   #onRound: () => void = () => undefined;
   #renewing: NodeJS.Timeout | null = null;
+  #sees = true;
+  #holds = false;
 
   private constructor(deps: PageControlDeps, levers: PageLevers, ring: RingReader) {
     this.#deps = deps;
@@ -55,7 +57,7 @@ export class PageControl {
     this.#ring = ring;
     this.#tracker = new PageTracker(loadAddon().kernels, ring.layout.pageSizeBytes);
     void this.#pump().catch((error: unknown) => {
-      if (!this.#ended.signal.aborted) deps.reporter.note(`pages are not seen any more: ${messageOf(error)}`);
+      if (!this.#ended.signal.aborted) this.#goBlind(error);
     });
   }
 
@@ -89,6 +91,11 @@ export class PageControl {
     this.#onRound = onRound;
   }
 
+  /** Whether QEMU's pages are seen; once they are not, they never are again. */
+  get sees(): boolean {
+    return this.#sees;
+  }
+
   /** Whether something was seen that nobody has taken yet. */
   get hasNews(): boolean {
     return this.#newest !== null;
@@ -106,6 +113,7 @@ export class PageControl {
     switch (action.kind) {
       case 'hold':
         await this.#levers.hold(action.hold, SYNC_MS, action.sampleMs);
+        this.#holds = action.hold;
         break;
       case 'defer':
         await this.#levers.defer(action.leastHeat === null ? null : this.#list('slowHeat', action.leastHeat));
@@ -114,20 +122,35 @@ export class PageControl {
         await this.#levers.pack(this.#list('fastHeat', 1), action.budgetBytes);
         break;
     }
-    this.#renewing ??= setInterval(() => void this.#renew(), RENEW_MS);
+    // Blind, nothing is held up: QEMU drops what is not renewed.
+    if (this.#sees) this.#renewing ??= setInterval(() => void this.#renew(), RENEW_MS);
   }
 
   /** Stops looking. What QEMU was told is undone with the journal. */
   close(): void {
     this.#ended.abort();
-    if (this.#renewing !== null) clearInterval(this.#renewing);
+    this.#stopRenewing();
     this.#ring.close();
+  }
+
+  #stopRenewing(): void {
+    if (this.#renewing !== null) clearInterval(this.#renewing);
+    this.#renewing = null;
+  }
+
+  /** Whoever decides has to know at once: nobody can tell any more what there is to wait for. */
+  #goBlind(error: unknown): void {
+    this.#sees = false;
+    this.#newest = null;
+    this.#stopRenewing();
+    this.#deps.reporter.note(`pages are not seen any more: ${messageOf(error)}`);
+    this.#onRound();
   }
 
   #list(heat: 'slowHeat' | 'fastHeat', leastHeat: number): Uint8Array {
     const { blocks } = this.#tracker;
     const heated = blocks.map((block) => ({ pageCount: block.pageCount, heat: block[heat] }));
-    const { extents } = choosePages(loadAddon().kernels, heated, leastHeat);
+    const extents = choosePages(loadAddon().kernels, heated, leastHeat);
     return encodePageList(
       this.#ring.layout.pageSizeBytes,
       blocks.map(({ name }) => name),
@@ -141,8 +164,8 @@ export class PageControl {
     } catch {
       // A monitor that is gone or stuck: the lease ends by itself.
     }
-    if (this.#renewing !== null) clearInterval(this.#renewing);
-    this.#renewing = null;
+    this.#holds = false;
+    this.#stopRenewing();
   }
 
   async #pump(): Promise<void> {
@@ -160,11 +183,13 @@ export class PageControl {
   #see({ sequence, migration, blocks }: RoundEventData): void {
     const round = sequence === undefined ? null : this.#ring.read(sequence);
     if (round === null) return;
-    const deferred = migration ? blocks.reduce((sum, each) => sum + (each.deferred ?? 0), 0) : null;
-    const summary = this.#tracker.add(round, deferred, () => this.#ring.holds(round));
+    const deferredPages = migration ? blocks.reduce((sum, each) => sum + (each.deferred ?? 0), 0) : null;
+    // Only while it is held does QEMU sync in the middle of a round.
+    const endsRound = migration ? round.roundOver || !this.#holds : null;
+    const summary = this.#tracker.add(round, { deferredPages, endsRound }, () => this.#ring.holds(round));
     if (summary === null) return;
     // A round's end that nobody has looked at yet is still one.
-    const wasOver = this.#newest?.roundOver === true && summary.roundOver === false;
-    this.#newest = wasOver ? { ...summary, roundOver: true } : summary;
+    const hasEnded = this.#newest?.endsRound === true && summary.endsRound === false;
+    this.#newest = hasEnded ? { ...summary, endsRound: true } : summary;
   }
 }

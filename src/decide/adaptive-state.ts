@@ -13,7 +13,7 @@ export const HOLD_DOWNTIME_LIMIT_MS = 1;
 
 // What QEMU's transfer may take longer than it thinks, so that the ceiling holds. Measured, idle machine: of 67 switchovers
 // released for at most 300 ms with 5 % to spare the longest took 280 ms, so 2 % are enough; with nothing to spare one took 304.
-const DOWNTIME_MARGIN = 0.02;
+export const DOWNTIME_MARGIN = 0.02;
 
 /** A release is widened when the forecast asks for at least this much more: less is noise. */
 const RAISE_RATIO = 1.1;
@@ -42,6 +42,11 @@ export interface AdaptiveState {
   /** What the next round was said to leave dirty at most, when it was decided to go on; null: no promise is open. */
   readonly promisedBytes: number | null;
   readonly brokenPromises: number;
+}
+
+/** What a ceiling of downtime leaves for the transfer. */
+export function transferMsWithin(ceilingMs: number, overheadMs: number): number {
+  return Math.max(HOLD_DOWNTIME_LIMIT_MS, Math.floor(ceilingMs / (1 + DOWNTIME_MARGIN) - overheadMs));
 }
 
 export function result(
@@ -79,15 +84,11 @@ export function release(
   reason: Reason,
 ): PolicyStep<AdaptiveState> {
   const { parameters } = state.context;
-  const transferMs = Math.max(
-    HOLD_DOWNTIME_LIMIT_MS,
-    Math.floor(ceilingMs / (1 + DOWNTIME_MARGIN) - forecast.downtimeOverheadMs),
-  );
   const bandwidth = forecast.bandwidthBytesPerSec;
   const action: Action = {
     kind: 'set-parameters',
     change: {
-      downtimeLimitMs: transferMs,
+      downtimeLimitMs: transferMsWithin(ceilingMs, forecast.downtimeOverheadMs),
       // QEMU would judge by the last 100 ms; we know the rate over a longer window.
       ...(parameters.availSwitchoverBandwidthBytesPerSec !== null && bandwidth !== null
         ? { availSwitchoverBandwidthBytesPerSec: Math.round(bandwidth) }

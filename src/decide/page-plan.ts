@@ -12,7 +12,10 @@ export interface DeferralPlan {
   readonly savedBytes: number;
 }
 
-/** What a guest's stall for a page costs beside total time: it has other things to do, and other vCPUs. */
+/**
+ * What a millisecond of a guest's stall for a page costs beside one of total time: it has other things to do, and other
+ * vCPUs. A choice, not a measurement.
+ */
 const STALL_WEIGHT = 0.05;
 
 /** From a page request to the page, behind the background push; measured 0.5 to 3 ms at 1 Gbit/s. */
@@ -42,9 +45,9 @@ export function shareOf(heatClass: number): number {
 }
 
 /**
- * At most `mostBytes`, from the hottest class down, as long as leaving a page out saves more than it costs. With p the chance that the page is
- * written again before the first pass ends (sent now, it would have to be sent twice), q the chance that the guest wants
- * it before the background push brings it, and s the time that the page takes on the link:
+ * At most `mostBytes`, from the hottest class down, as long as leaving a page out saves more than it costs. With p the
+ * chance that the page is written again before the first pass ends (sent now, it would have to be sent twice), q the chance
+ * that the guest wants it before the background push brings it, and s the time that the page takes on the link:
  *
  *     p s  >  STALL_WEIGHT (1 - p) q FAULT_MS
  *

@@ -4,6 +4,8 @@
 export interface PagingState {
   /** The bandwidth that QEMU was told to judge a switchover by; null: none yet. */
   readonly toldBytesPerSec: number | null;
+  /** Whether the switchover is held; once it is not, QEMU takes it as soon as it fits. */
+  readonly held: boolean;
   /** Whether the pages are looked at within rounds, too. */
   readonly sampling: boolean;
   /** When the deferred set was chosen last. */

@@ -13,7 +13,14 @@ import type {
   PolicyStep,
   Reason,
 } from '../model/index.ts';
-import { type AdaptiveState, enterPostcopy, HOLD_DOWNTIME_LIMIT_MS, result } from './adaptive-state.ts';
+import {
+  type AdaptiveState,
+  DOWNTIME_MARGIN,
+  enterPostcopy,
+  HOLD_DOWNTIME_LIMIT_MS,
+  result,
+  transferMsWithin,
+} from './adaptive-state.ts';
 import type { PagingState } from './paging-state.ts';
 import { type DeferralPlan, dirtyBytesWithin, planDeferral } from './page-plan.ts';
 import { holdReason } from './reasons.ts';
@@ -35,13 +42,8 @@ const SHRINKS_TO = 0.7;
 /** QEMU is told of the bandwidth again when it differs by this share. */
 const TOLD_RATIO = 0.05;
 
-const DOWNTIME_MARGIN = 0.02;
-
 /** A pass that takes longer than this many times once over all memory is none. */
 const PASS_RATIO = 1.2;
-
-/** STOP to RESUME beyond the transfer, before a forecast says so. */
-const ASSUMED_OVERHEAD_MS = 30;
 
 /** Of what the link carries within the maximum downtime, the part that deferred pages may take: others come on top. */
 const FITTING_RATIO = 0.8;
@@ -65,7 +67,7 @@ function deferReason(plan: DeferralPlan, pages: PageSummary): Reason {
 
 /** Whether deferral goes together with a switchover by pre-copy, by post-copy, or with none that is forecast to be had. */
 function endOf(context: PolicyContext, pages: PageSummary, bandwidthBytesPerSec: number) {
-  const limitMs = transferLimitMs(context, ASSUMED_OVERHEAD_MS);
+  const limitMs = transferMsWithin(context.objective.maxDowntimeMs, context.switchoverMs);
   const fittingBytes = (bandwidthBytesPerSec / 1000) * limitMs * FITTING_RATIO;
   if (dirtyBytesWithin(pages, limitMs) <= fittingBytes) return { kind: 'precopy', fittingBytes } as const;
   const mayPostcopy = context.postcopyReady && context.objective.postcopy !== 'forbidden';
@@ -83,9 +85,10 @@ function deferAction(context: PolicyContext, pages: PageSummary, bandwidthBytesP
   return { kind: 'defer', leastHeat: plan.leastHeat, reason: deferReason(plan, pages) };
 }
 
-function transferLimitMs({ objective }: PolicyContext, overheadMs: number): number {
-  const ceilingMs = objective.maxDowntimeMs / (1 + DOWNTIME_MARGIN);
-  return Math.max(HOLD_DOWNTIME_LIMIT_MS, Math.floor(ceilingMs - overheadMs));
+/** What the link is taken to carry before it has carried anything. */
+function assumedBytesPerSec({ parameters }: PolicyContext): number {
+  const limit = parameters.maxBandwidthBytesPerSec;
+  return limit === null || limit === 0 ? ASSUMED_BYTES_PER_SEC : Math.min(ASSUMED_BYTES_PER_SEC, limit);
 }
 
 /** The first actions, before the migration begins; null where leaving pages out leads nowhere. */
@@ -93,9 +96,10 @@ export function beginPaging(
   context: PolicyContext,
   pages: PageSummary,
 ): { state: PagingState; actions: readonly Action[] } | null {
-  if (endOf(context, pages, ASSUMED_BYTES_PER_SEC).kind === 'none') return null;
+  const bandwidth = assumedBytesPerSec(context);
+  if (endOf(context, pages, bandwidth).kind === 'none') return null;
   return {
-    state: { toldBytesPerSec: null, sampling: true, chosenAtMs: 0, residualBytes: null },
+    state: { toldBytesPerSec: null, held: true, sampling: true, chosenAtMs: 0, residualBytes: null },
     actions: [
       {
         kind: 'hold',
@@ -106,7 +110,7 @@ export function beginPaging(
           numbers: {},
         },
       },
-      deferAction(context, pages, ASSUMED_BYTES_PER_SEC),
+      deferAction(context, pages, bandwidth),
     ],
   };
 }
@@ -121,7 +125,7 @@ function tellBandwidth(state: AdaptiveState, paging: PagingState, forecast: Fore
     {
       kind: 'set-parameters',
       change: {
-        downtimeLimitMs: transferLimitMs(state.context, forecast.downtimeOverheadMs),
+        downtimeLimitMs: transferMsWithin(state.context.objective.maxDowntimeMs, forecast.downtimeOverheadMs),
         availSwitchoverBandwidthBytesPerSec: Math.round(bandwidth),
       },
       reason: { text: 'what QEMU is to judge a switchover by', numbers: { bandwidthBytesPerSec: bandwidth } },
@@ -147,10 +151,13 @@ export function stepPaging(
 ): PolicyStep<AdaptiveState> {
   const { pages, status } = observation;
   const bandwidth = forecast.bandwidthBytesPerSec;
+  if (!observation.showsPages) {
+    return asOnStock(state, { text: 'nothing is seen of pages any more: going on without', numbers: {} });
+  }
   if (pages === null || status !== 'active' || bandwidth === null) return keep(state, before);
   const tell = tellBandwidth(state, before, forecast);
   const paging: PagingState = tell.length > 0 ? { ...before, toldBytesPerSec: bandwidth } : before;
-  if (pages.roundOver === true) {
+  if (pages.endsRound === true) {
     return atRoundEnd(state, paging, nowMs, pages, forecast, bandwidth, tell);
   }
   const passMs = ((observation.totalBytes ?? 0) / bandwidth) * 1000;
@@ -195,10 +202,8 @@ function atRoundEnd(
   const left = `${formatBytes(hotBytes)} of hot and ${formatBytes(residualBytes)} of other pages are left`;
   if (downtimeMs * (1 + DOWNTIME_MARGIN) <= objective.maxDowntimeMs) {
     const text = `releasing the switchover: ${left}, expected downtime ${formatMs(downtimeMs)} within ${formatMs(objective.maxDowntimeMs)}`;
-    return keep(state, paging, [
-      ...tell,
-      { kind: 'hold', hold: false, sampleMs: 0, reason: { text, numbers } },
-    ]);
+    const release: Action = { kind: 'hold', hold: false, sampleMs: 0, reason: { text, numbers } };
+    return keep(state, { ...paging, held: false }, paging.held ? [...tell, release] : tell);
   }
   const residualMs = (residualBytes / bandwidth) * 1000;
   const shrinks = paging.residualBytes === null || residualBytes < paging.residualBytes * SHRINKS_TO;
@@ -235,14 +240,16 @@ function atRoundEnd(
       wakeAtMs: null,
     });
   }
-  // Without post-copy all of it has to shrink: from here on as on a stock QEMU.
+  // Without post-copy all of it has to shrink.
+  const text = `${left}, which does not fit: the hot pages are sent in rounds, too`;
+  return asOnStock(state, { text, numbers });
+}
+
+/** Leaves no page out any more, and goes on as on a stock QEMU. */
+function asOnStock(state: AdaptiveState, reason: Reason): PolicyStep<AdaptiveState> {
   return result(state, { kind: 'holding', stuckRounds: 0 }, [
     { kind: 'set-parameters', change: { downtimeLimitMs: HOLD_DOWNTIME_LIMIT_MS }, reason: holdReason() },
-    {
-      kind: 'defer',
-      leastHeat: null,
-      reason: { text: `${left}, which does not fit: the hot pages are sent in rounds, too`, numbers },
-    },
+    { kind: 'defer', leastHeat: null, reason },
     {
       kind: 'hold',
       hold: false,

@@ -53,6 +53,8 @@ export interface PolicyContext {
   readonly preemptReady: boolean;
   /** The parameters as the operator left them, `--bandwidth` applied. */
   readonly parameters: ParameterValues;
+  /** STOP to RESUME beyond the transfer, as far as known beforehand. */
+  readonly switchoverMs: number;
   /** How many bytes may wait in the source's socket, ahead of anything urgent. */
   readonly sendQueueBytes: number;
   /** What was seen of the guest's pages before the migration; null where QEMU does not show them, or lend its levers. */

@@ -68,5 +68,7 @@ export interface Observation {
   readonly dirtySamples: readonly DirtySample[];
   /** The last sync of the dirty bitmap page by page, where it is new since the last observation and QEMU shows it. */
   readonly pages: PageSummary | null;
+  /** Whether QEMU shows its pages at all. */
+  readonly showsPages: boolean;
   readonly errorText: string | null;
 }

@@ -30,8 +30,8 @@ export interface PageSummary {
   readonly pendingPages: number | null;
   /** Of these, left out of pre-copy; null before a migration. */
   readonly deferredPages: number | null;
-  /** Whether everything had been sent but what is deferred; null before a migration. */
-  readonly roundOver: boolean | null;
+  /** Whether the sync ended a round: everything had been sent but what is deferred. Null before a migration. */
+  readonly endsRound: boolean | null;
   /** |A and B| / |A or B| of the sets dirtied in this interval and in the one before; null for the first. */
   readonly similarity: number | null;
   /** Pages by class of heat. */

@@ -36,6 +36,8 @@ export interface Reading {
   readonly dirtySamples: readonly DirtySample[];
   /** What a patched QEMU shows of the last sync, where that is new. */
   readonly pages: PageSummary | null;
+  /** Whether it shows them at all: then they tell where rounds end. */
+  readonly showsPages: boolean;
   /** Whether the destination has said RESUME; null when nobody listens to it. */
   readonly destinationResumed: boolean | null;
   /** avail-switchover-bandwidth in force; QEMU then divides by it instead of by its own measurement. */
@@ -114,9 +116,10 @@ export function foldReading(
 ): { state: ObserveState; observation: Observation } {
   const { info, atMs } = reading;
   const transfer = foldTransfer(before, reading);
-  // A patched QEMU can be had to sync in the middle of a round.
-  const isSample = reading.pages?.roundOver === false && (reading.pages.deferredPages ?? 0) > 0;
-  const isBoundary = info.round > before.round && !isSample;
+  // A patched QEMU can be had to sync in the middle of a round, and its pages follow its count of syncs.
+  const { pages, showsPages } = reading;
+  const isNew = info.round > before.round;
+  const isBoundary = isNew && (!showsPages || pages?.endsRound === true);
   const passMs = before.passTimes.get(info.round);
   const roundStartMs = isBoundary ? (passMs ?? atMs) : before.roundStartMs;
 
@@ -128,13 +131,17 @@ export function foldReading(
       before.passTimes.get(info.round - 1) ??
       (info.round === before.round + 1 ? before.roundStartMs : undefined);
     if (previousMs !== undefined && roundStartMs > previousMs) endedRoundMs = roundStartMs - previousMs;
-    // Pages that are left out of the rounds are in what remains, and say nothing of the round.
-    if (info.remainingBytes !== null && (reading.pages?.deferredPages ?? 0) === 0) {
+    if (pages !== null) {
+      // Pages that are left out of the rounds are among them, and say nothing of the round.
+      const isWhole = pages.deferredPages === 0 && pages.pendingPages !== null;
+      dirtyAtRoundStartBytes = isWhole ? pages.pendingPages * pages.pageSizeBytes : null;
+    } else if (info.remainingBytes !== null) {
       // What was sent between the sync and the reply is no longer in `remaining`.
       const lagMs = Math.max(0, atMs - roundStartMs);
       dirtyAtRoundStartBytes = info.remainingBytes + ((transfer.bandwidthBytesPerSec ?? 0) * lagMs) / 1000;
     }
   } else if (
+    !showsPages &&
     info.round >= 2 &&
     refinedRound < info.round &&
     info.status === 'active' &&
@@ -150,7 +157,7 @@ export function foldReading(
       ...before,
       ...transfer,
       status: info.status,
-      round: Math.max(before.round, info.round),
+      round: isNew && !(showsPages && pages === null) ? info.round : before.round,
       roundStartMs,
       refinedRound,
     },
@@ -173,7 +180,8 @@ export function foldReading(
       qemuDowntimeMs: info.downtimeMs,
       qemuTotalMs: info.totalMs,
       dirtySamples: reading.dirtySamples,
-      pages: reading.pages,
+      pages,
+      showsPages,
       errorText: info.errorText,
     },
   };

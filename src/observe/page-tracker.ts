@@ -57,9 +57,14 @@ export class PageTracker {
 
   /**
    * Folds a round in. `holds` says afterwards whether what was read of it was whole: if not, nothing is changed and the
-   * answer is null. `deferredPages`: dirty and deferred, as QEMU counts them; null before a migration.
+   * answer is null. `deferredPages`: dirty and deferred, as QEMU counts them; `endsRound`: whether a round ended with it;
+   * both null before a migration.
    */
-  add(round: RingRound, deferredPages: number | null, holds: () => boolean): PageSummary | null {
+  add(
+    round: RingRound,
+    { deferredPages, endsRound }: Pick<PageSummary, 'deferredPages' | 'endsRound'>,
+    holds: () => boolean,
+  ): PageSummary | null {
     if (this.#blocks.length === 0)
       this.#blocks = round.blocks.map(({ name, pageCount }) => newBlock(name, pageCount));
     const sums: Sums = { dirtied: 0, pending: 0, inBoth: 0, inEither: 0 };
@@ -85,7 +90,7 @@ export class PageTracker {
       dirtiedPages: sums.dirtied,
       pendingPages: round.inMigration ? sums.pending : null,
       deferredPages,
-      roundOver: round.inMigration ? round.roundOver : null,
+      endsRound,
       similarity: this.#rounds === 1 ? null : sums.inEither === 0 ? 1 : sums.inBoth / sums.inEither,
       pagesByHeat: this.#pagesByHeat(),
       heatWindowMs: HEAT_WINDOW_MS,

@@ -26,6 +26,7 @@ export const COLUMNS = {
     'destinationResumed',
     'lastWindowBytesPerSec',
     'pages',
+    'showsPages',
   ],
   forecast: [
     'ready',

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import t from 'tap';
+import type { PageSummary } from '../../src/model/index.ts';
 import {
   foldPass,
   foldReading,
@@ -9,6 +10,7 @@ import {
   samplesPerGib,
   type QueryMigrateReply,
 } from '../../src/observe/index.ts';
+import { pages } from './support/pages.ts';
 
 function reading(atMs: number, reply: QueryMigrateReply, switchoverBytesPerSec: number | null = null) {
   return {
@@ -16,6 +18,7 @@ function reading(atMs: number, reply: QueryMigrateReply, switchoverBytesPerSec: 
     atMs,
     dirtySamples: [],
     pages: null,
+    showsPages: false,
     destinationResumed: null,
     switchoverBytesPerSec,
   };
@@ -81,6 +84,33 @@ t.test('the dirty set is read race-free once QEMU has renewed its figures', (t) 
   t.equal(foldReading(after, reading(1400, reply)).observation.dirtyAtRoundStartBytes, null, 'once a round');
   const told = foldReading(state, reading(1300, reply, 100e6)).observation;
   t.equal(told.dirtyAtRoundStartBytes?.toFixed(0), '312300000', 'divides by what QEMU divided by');
+  t.end();
+});
+
+t.test('where pages are seen, they tell where a round ends', (t) => {
+  let state = foldPass(initObserve(0), 2, 1000);
+  const see = (atMs: number, round: number, summary: Partial<PageSummary> | null) => {
+    const folded = foldReading(state, {
+      ...reading(atMs, { ...active(atMs * 1e5, 60e6, round, { mbps: 800 }), 'expected-downtime': 600 }),
+      pages: summary && pages(summary),
+      showsPages: true,
+    });
+    ({ state } = folded);
+    return folded.observation;
+  };
+  t.match(see(1001, 2, null), { kind: 'status', dirtyAtRoundStartBytes: null }, 'its pages are not here yet');
+  t.match(see(1002, 2, { endsRound: false }), { kind: 'sample', dirtyAtRoundStartBytes: null });
+  t.match(
+    see(1300, 2, null),
+    { kind: 'sample', dirtyAtRoundStartBytes: null },
+    'no figure of QEMU’s instead',
+  );
+  state = foldPass(state, 3, 1400);
+  const whole = see(1402, 3, { endsRound: true, pendingPages: 1000 });
+  t.match(whole, { kind: 'round', endedRoundMs: 400, dirtyAtRoundStartBytes: 4_096_000 });
+  state = foldPass(state, 4, 1500);
+  const deferred = see(1502, 4, { endsRound: true, pendingPages: 1000, deferredPages: 900 });
+  t.match(deferred, { kind: 'round', endedRoundMs: 100, dirtyAtRoundStartBytes: null });
   t.end();
 });
 

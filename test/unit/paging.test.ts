@@ -8,30 +8,8 @@ import { initForecast, stepForecast } from '../../src/forecast/index.ts';
 import type { Action, PageSummary, PolicyContext, PolicyStep } from '../../src/model/index.ts';
 import { HEAT_CLASSES, heatClassOf, leastHeatOf } from '../../src/model/index.ts';
 import { GIGABIT_BYTES_PER_SEC, MIB, observation } from './support/observation.ts';
+import { byHeat, pages, PAGES_PER_MIB } from './support/pages.ts';
 import { OBJECTIVE, policyContext } from './support/policy-context.ts';
-
-const PAGES_PER_MIB = 256;
-
-function byHeat(mib: Readonly<Record<number, number>>): number[] {
-  return Array.from({ length: HEAT_CLASSES }, (_, heatClass) => (mib[heatClass] ?? 0) * PAGES_PER_MIB);
-}
-
-function pages(fields: Partial<PageSummary>): PageSummary {
-  return {
-    pageSizeBytes: 4096,
-    intervalMs: 200,
-    syncMs: 1,
-    dirtiedPages: 0,
-    pendingPages: 0,
-    deferredPages: 0,
-    roundOver: false,
-    similarity: null,
-    pagesByHeat: byHeat({ 0: 512 }),
-    heatWindowMs: 200,
-    watchedMs: 1500,
-    ...fields,
-  };
-}
 
 t.test('classes of heat cover all of it, each once', (t) => {
   const classes = Array.from({ length: 256 }, (_, heat) => heatClassOf(heat));
@@ -67,7 +45,8 @@ t.test('on a faster link less is left out: a page is soon sent, and soon sent ag
 
 interface Look {
   readonly atMs: number;
-  readonly pages: Partial<PageSummary>;
+  /** Null: they cannot be seen any more. */
+  readonly pages: Partial<PageSummary> | null;
 }
 
 /** All actions of a run over what is seen, with the end of the first pass at 3 s. */
@@ -77,7 +56,12 @@ function run(looks: readonly Look[], context: PolicyContext): Action[] {
   let step: PolicyStep<unknown> = policy.init(context);
   const actions = [...step.actions];
   for (const look of looks) {
-    const seen = observation({ kind: 'sample', round: 1, atMs: look.atMs, pages: pages(look.pages) });
+    const seen = observation({
+      kind: 'sample',
+      round: 1,
+      atMs: look.atMs,
+      pages: look.pages && pages(look.pages),
+    });
     const { state, forecast } = stepForecast(forecasting, {
       ...seen,
       dirtySamples: [{ windowMs: 200, dirtyBytes: 30 * MIB }],
@@ -98,14 +82,14 @@ const kindsOf = (actions: readonly Action[]): string[] => actions.map(({ kind })
 const HOT = byHeat({ 0: 448, 16: 64 });
 const context = (fields: Partial<PolicyContext> = {}): PolicyContext =>
   policyContext({
-    pages: pages({ pagesByHeat: HOT, pendingPages: null, deferredPages: null, roundOver: null }),
+    pages: pages({ pagesByHeat: HOT, pendingPages: null, deferredPages: null, endsRound: null }),
     ...fields,
   });
 const atEnd = (hotMib: number, residualMib: number): Partial<PageSummary> => ({
   pagesByHeat: HOT,
   deferredPages: hotMib * PAGES_PER_MIB,
   pendingPages: (hotMib + residualMib) * PAGES_PER_MIB,
-  roundOver: true,
+  endsRound: true,
 });
 
 t.test('it holds and defers before the first byte, and learns the link on the way', (t) => {
@@ -124,7 +108,7 @@ t.test('a guest that pre-copy can finish has no more left out than fits into the
       pagesByHeat: byHeat(mib),
       pendingPages: null,
       deferredPages: null,
-      roundOver: null,
+      endsRound: null,
     });
     const defer = run([], context({ pages: seen })).find(({ kind }) => kind === 'defer');
     return defer?.reason.numbers['deferredBytes'] ?? 0;
@@ -145,6 +129,44 @@ t.test('what fits into the maximum downtime at the end of the pass is handed ove
 t.test('what does not fit goes post-copy, the pages first that the guest touches first', (t) => {
   const actions = run([{ atMs: 3000, pages: atEnd(64, 1) }], context());
   t.same(kindsOf(actions).slice(-2), ['pack', 'start-postcopy']);
+  t.end();
+});
+
+t.test('a release is said once, and what fits no more after it goes post-copy', (t) => {
+  const fits = atEnd(16, 2);
+  const looks = [3000, 3010, 3020].map((atMs) => ({ atMs, pages: fits }));
+  const released = run(looks, context());
+  t.equal(released.filter((action) => action.kind === 'hold' && !action.hold).length, 1);
+  const after = run([...looks, { atMs: 3030, pages: atEnd(64, 1) }], context());
+  t.equal(kindsOf(after).at(-1), 'start-postcopy');
+  t.end();
+});
+
+t.test('once nothing is seen of pages any more, it goes on as on a stock QEMU', (t) => {
+  const actions = run(
+    [
+      { atMs: 1000, pages: { pagesByHeat: HOT, pendingPages: 90_000, deferredPages: 16_384 } },
+      { atMs: 1500, pages: null },
+    ],
+    context(),
+  );
+  t.same(kindsOf(actions).slice(-3), ['set-parameters', 'defer', 'hold']);
+  t.match(actions.at(-3), { change: { downtimeLimitMs: 1 } });
+  t.match(actions.at(-2), { leastHeat: null });
+  t.match(actions.at(-1), { hold: false });
+  t.end();
+});
+
+t.test('the operator’s bandwidth is what it begins with', (t) => {
+  const deferred = (maxBandwidthBytesPerSec: number): number => {
+    const seen = pages({ pagesByHeat: byHeat({ 0: 496, 16: 16 }), pendingPages: null, endsRound: null });
+    const { parameters } = policyContext({});
+    const asked = context({ pages: seen, parameters: { ...parameters, maxBandwidthBytesPerSec } });
+    const defer = run([], { ...asked, postcopyReady: false }).find(({ kind }) => kind === 'defer');
+    return defer?.reason.numbers['deferredBytes'] ?? 0;
+  };
+  t.equal(deferred(0), 16 * MIB, 'no limit: 16 MiB cross within 300 ms');
+  t.equal(deferred(10e6), 0, 'at 10 MB/s they do not');
   t.end();
 });
 
@@ -177,7 +199,7 @@ t.test(
     const forbidden = { objective: { ...OBJECTIVE, postcopy: 'forbidden' as const }, postcopyReady: false };
     t.same(kindsOf(run([], context(forbidden))), ['set-parameters']);
     // It seemed to fit, and does not: from there on as on a stock QEMU.
-    const seen = pages({ pagesByHeat: byHeat({ 0: 496, 16: 16 }), pendingPages: null, roundOver: null });
+    const seen = pages({ pagesByHeat: byHeat({ 0: 496, 16: 16 }), pendingPages: null, endsRound: null });
     const actions = run(
       [
         { atMs: 3000, pages: atEnd(16, 64) },

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // A QEMU with the project's patch series, built into the cache from Debian's upstream tarball.
 
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, readlink, rename, rm, symlink } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { writeFileSync } from 'node:fs';
 import { ImageError } from '../errors.ts';
 import { type Argv, run, startLongLived } from '../process.ts';
 import {

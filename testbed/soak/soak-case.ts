@@ -13,7 +13,7 @@ export const SCENARIOS = [
   'postcopy',
   /** The deferred set changes all the time. */
   'revised',
-  /** Post-copy is forbidden: deferral is given up on the way. */
+  /** Post-copy is forbidden and the guest writes in bursts: begun in a pause of it, deferral is given up on the way. */
   'no-postcopy',
   /** Interrupted by its user while it holds. */
   'cancel',
@@ -49,12 +49,28 @@ const MOVING: WritePattern = {
   stepBytes: 8 * MIB,
 };
 
+const BURSTS: WritePattern = {
+  kind: 'burst',
+  setBytes: 64 * MIB,
+  rateBytesPerSec: 200 * MIB,
+  onMs: 3000,
+  offMs: 3000,
+};
+
 function patternOf(scenario: Scenario): WritePattern {
-  if (scenario === 'release') return FITS;
-  return scenario === 'revised' ? MOVING : HOT;
+  switch (scenario) {
+    case 'release':
+      return FITS;
+    case 'revised':
+      return MOVING;
+    case 'no-postcopy':
+      return BURSTS;
+    default:
+      return HOT;
+  }
 }
 
-export const COMBINATIONS = SCENARIOS.length * DIRECTIONS.length * 2 * 2;
+const COMBINATIONS = SCENARIOS.length * DIRECTIONS.length * 2 * 2;
 
 /** Coprime to the number of combinations: any few cases in a row differ in all dimensions, and all of them come once. */
 const STRIDE = 25;

@@ -28,6 +28,7 @@ export function observation(fields: Partial<Observation>): Observation {
     qemuTotalMs: null,
     dirtySamples: [],
     pages: null,
+    showsPages: fields.pages !== undefined && fields.pages !== null,
     errorText: null,
     ...fields,
   };

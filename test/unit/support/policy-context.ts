@@ -28,6 +28,7 @@ export function policyContext(fields: Partial<PolicyContext> = {}): PolicyContex
       throttleMaxPercent: 99,
       xbzrleCacheBytes: 64 * MIB,
     },
+    switchoverMs: 30,
     sendQueueBytes: 4 * MIB,
     pages: null,
     ...fields,
