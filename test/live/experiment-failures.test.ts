@@ -19,7 +19,7 @@ import {
   temporaryFolder,
 } from './support/experiments.ts';
 
-const KILLS = Number(process.env['SLACKWATER_KILLS'] ?? 3);
+const KILLS = Number(process.env['SLACKWATER_KILLS'] ?? 2);
 const REPEATS = Math.ceil((KILLS + 1) / 2);
 const SEED = Number(process.env['SLACKWATER_SEED'] ?? Date.now() % 1e6);
 

@@ -38,7 +38,7 @@ t.test(
 );
 
 t.test('a guest that converges is finished by pre-copy within the maximum downtime', async (t) => {
-  const stage = await stageWith(t, WARM, { memoryMib: 512 });
+  const stage = await stageWith(t, WARM);
   const destination = await stage.addDestination();
   const { exitCode, document, stderr } = await migrate(stage);
   t.equal(exitCode, 0, stderr);
@@ -48,7 +48,7 @@ t.test('a guest that converges is finished by pre-copy within the maximum downti
 });
 
 t.test('where post-copy is forbidden the limit is kept, or raised only by the operator', async (t) => {
-  const stage = await stageWith(t, HOT, { memoryMib: 512 });
+  const stage = await stageWith(t, HOT);
   await stage.addDestination();
   const before = await readSettings(stage.source);
   const refused = await migrate(stage, '--no-postcopy');
@@ -72,7 +72,7 @@ t.test('where post-copy is forbidden the limit is kept, or raised only by the op
 });
 
 t.test('a guest survives being migrated to and fro', async (t) => {
-  const rounds = Number(process.env['SLACKWATER_SOAK'] ?? 3);
+  const rounds = Number(process.env['SLACKWATER_SOAK'] ?? 2);
   for (const [name, pattern] of Object.entries({ SMALL, HOT })) {
     const stage = await stageWith(t, pattern);
     for (let i = 0; i < rounds; i++) {

@@ -69,17 +69,6 @@ t.test('a guest that never converges crosses once: its hot pages are left out an
   await checkCoherence(t, stage, destination);
 });
 
-t.test('from patched to stock and back: the stream is QEMU’s own', async (t) => {
-  const stage = await stageWith(t, HOT, { vcpus: 2 });
-  for (const qemuPath of [STOCK, undefined]) {
-    const destination = await stage.addDestination(qemuPath === undefined ? {} : { qemuPath });
-    const { exitCode, stderr } = await migrate(stage);
-    t.equal(exitCode, 0, stderr);
-    await checkCoherence(t, stage, destination);
-    await stage.swap();
-  }
-});
-
 t.test('what fits at the end of the pass is handed over by pre-copy, with no second round', async (t) => {
   const stage = await stageWith(t, { kind: 'steady', setBytes: 16 * MIB, rateBytesPerSec: 100 * MIB });
   const destination = await stage.addDestination();
