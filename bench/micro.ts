@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // npm run bench: the controller's small steps, each by itself: QMP round trip and event latency against a real QEMU, a trace
-// row appended and read, one whole observe-forecast-decide step. One JSON line per measurement, with the environment.
+// row appended and read, one whole observe-forecast-decide step, page sets of a large guest. One JSON line per measurement, with the environment.
 // Asserts nothing.
 
 import { execFileSync, spawn } from 'node:child_process';
@@ -17,6 +17,7 @@ import { foldPass, foldReading, initObserve, readMigrationInfo } from '../src/ob
 import { connectQmp, type QmpClient, QmpConnectError } from '../src/qmp/index.ts';
 import { createTrace, readTrace } from '../src/record/index.ts';
 import { policyContext } from '../test/unit/support/policy-context.ts';
+import { benchBitmaps } from './bitmap.ts';
 
 const MIB = 1024 * 1024;
 const EVENTS = 500;
@@ -173,6 +174,19 @@ try {
     }
     const { p50, p99, samplesCount } = result.latency;
     print(name, samplesCount, p50 * 1000, p99 * 1000);
+  }
+  for (const { name, samples, medianMs, bytesPerSec, ofMemoryRatio, grownBytes } of benchBitmaps()) {
+    const line = {
+      schema: 'slackwater/bench-bitmap@1',
+      name,
+      samples,
+      p50_ms: medianMs,
+      bytes_per_sec: Math.round(bytesPerSec),
+      of_memory_ratio: ofMemoryRatio,
+      grown_bytes: grownBytes,
+      environment,
+    };
+    process.stdout.write(`${JSON.stringify(line)}\n`);
   }
 } finally {
   rmSync(directory, { recursive: true, force: true });

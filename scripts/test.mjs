@@ -52,7 +52,10 @@ async function runFile(file, options, { timeoutMs, env: more = {} }) {
     ...(grep === undefined ? {} : { TAP_GREP: `/${grep.slice('--grep='.length)}/` }),
   };
   const child = spawn(process.execPath, argv, { cwd: root, env, stdio: ['ignore', 'pipe', 'inherit'] });
-  const stop = (signal) => child.kill(signal);
+  const stop = (signal) => {
+    isInterrupted = true;
+    child.kill(signal);
+  };
   for (const signal of ['SIGTERM', 'SIGHUP', 'SIGINT']) process.on(signal, stop);
   const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs);
   const ended = new Promise((resolve, reject) =>
@@ -65,6 +68,8 @@ async function runFile(file, options, { timeoutMs, env: more = {} }) {
   for (const name of ['SIGTERM', 'SIGHUP', 'SIGINT']) process.off(name, stop);
   return { file, lines, code, signal };
 }
+
+let isInterrupted = false;
 
 // As a runner would: the file is a subtest that holds its tests.
 function count(counter, { file, lines, code, signal }) {
@@ -82,7 +87,7 @@ async function runSuite(suite, files, options) {
   const { jobs } = SUITES[suite];
   const waiting = [...files];
   const worker = async () => {
-    for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
+    for (let file = waiting.shift(); file !== undefined && !isInterrupted; file = waiting.shift()) {
       const beganMs = performance.now();
       count(counter, await runFile(file, options, SUITES[suite]));
       const seconds = Math.round((performance.now() - beganMs) / 1000);
@@ -125,6 +130,7 @@ async function main(args) {
 
   const sums = { passed: 0, failed: 0, skipped: 0 };
   for (const suite of chosen) {
+    if (isInterrupted) break;
     const wanted = named.includes(suite) ? [] : files.filter((file) => suiteOfFile(file) === suite);
     process.stdout.write(`# ${suite}\n`);
     const counts = await runSuite(suite, wanted.length > 0 ? wanted : filesOf(suite), options);
@@ -132,7 +138,7 @@ async function main(args) {
   }
   const { passed, failed, skipped } = sums;
   process.stdout.write(`\n${passed} passed, ${failed} failed, ${skipped} skipped\n`);
-  return failed > 0 || passed === 0 ? 1 : 0;
+  return failed > 0 || passed === 0 || isInterrupted ? 1 : 0;
 }
 
 try {

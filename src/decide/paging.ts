@@ -206,7 +206,9 @@ function atRoundEnd(
     return keep(state, { ...paging, held: false }, paging.held ? [...tell, release] : tell);
   }
   const residualMs = (residualBytes / bandwidth) * 1000;
-  const shrinks = paging.residualBytes === null || residualBytes < paging.residualBytes * SHRINKS_TO;
+  const shrinks =
+    forecast.workingSetConverged !== true &&
+    (paging.residualBytes === null || residualBytes < paging.residualBytes * SHRINKS_TO);
   const next: PagingState = { ...paging, residualBytes };
   if (residualMs > RESIDUAL_MS && shrinks) return keep(state, next, tell);
   if (postcopyReady && objective.postcopy !== 'forbidden') {

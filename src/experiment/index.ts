@@ -6,8 +6,8 @@ export { filterRuns } from './filter.ts';
 export { integerKind, TEXT_LINE } from './kinds.ts';
 export {
   cellIsHopeless,
+  DEFAULT_ATTEMPTS,
   latestAttempts,
-  MAX_ATTEMPTS,
   MAX_FAILED_ATTEMPTS,
   nextRun,
   runStates,

@@ -7,8 +7,8 @@ import { groupBy } from '../common/index.ts';
 import { cellKey, runKey } from './run-key.ts';
 import type { RunRecord } from './run-record.ts';
 
-/** How often a run is tried that the machine disturbed. */
-export const MAX_ATTEMPTS = 3;
+/** How often a run is tried that the machine disturbs, where the experiment does not say. */
+export const DEFAULT_ATTEMPTS = 3;
 
 /** How often a run is tried that could not be carried out: what is broken is rarely mended by waiting. */
 export const MAX_FAILED_ATTEMPTS = 2;
@@ -32,9 +32,14 @@ function isUndisturbed(record: RunRecord): boolean {
 }
 
 /** No more attempts are made at the run that these are of. */
-function isSettled(attempts: readonly RunRecord[]): boolean {
+function isSettled(attempts: readonly RunRecord[], maxAttempts: number): boolean {
   const failed = attempts.filter(({ outcome }) => outcome === 'failed').length;
-  return attempts.some(isUndisturbed) || attempts.length >= MAX_ATTEMPTS || failed >= MAX_FAILED_ATTEMPTS;
+  return (
+    attempts.some(isUndisturbed) ||
+    attempts.length - failed >= maxAttempts ||
+    failed >= MAX_FAILED_ATTEMPTS ||
+    attempts.length >= Math.max(maxAttempts, MAX_FAILED_ATTEMPTS)
+  );
 }
 
 /** Of one run's attempts the one that counts. A disturbed run tells more than one that could not be carried out. */
@@ -62,9 +67,9 @@ export function latestAttempts(records: readonly RunRecord[]): RunRecord[] {
  * Whether the rest of a cell need not be run: the first two of its runs, by repeat, both hit the cap. Runs with
  * attempts still to come and runs that could not be carried out say nothing. `records` are those of one cell.
  */
-export function cellIsHopeless(records: readonly RunRecord[]): boolean {
+export function cellIsHopeless(records: readonly RunRecord[], maxAttempts = DEFAULT_ATTEMPTS): boolean {
   const first = [...attemptsByRun(records).values()]
-    .filter(isSettled)
+    .filter((attempts) => isSettled(attempts, maxAttempts))
     .flatMap((attempts) => countingAttempt(attempts) ?? [])
     .filter(({ outcome }) => outcome !== 'failed')
     .sort((a, b) => a.repeat - b.repeat)
@@ -73,16 +78,22 @@ export function cellIsHopeless(records: readonly RunRecord[]): boolean {
 }
 
 /** How each run of the plan stands. Records of runs that are not in it count only towards their cells. */
-export function runStates(plan: readonly PlannedRun[], records: readonly RunRecord[]): RunState[] {
+export function runStates(
+  plan: readonly PlannedRun[],
+  records: readonly RunRecord[],
+  maxAttempts = DEFAULT_ATTEMPTS,
+): RunState[] {
   const byRun = attemptsByRun(records);
   const byCell = groupBy(
     records.filter(({ kind }) => kind !== 'control'),
     ({ guest, link, policy }) => cellKey(guest, link, policy),
   );
-  const hopeless = new Set([...byCell].filter(([, cell]) => cellIsHopeless(cell)).map(([key]) => key));
+  const hopeless = new Set(
+    [...byCell].filter(([, cell]) => cellIsHopeless(cell, maxAttempts)).map(([key]) => key),
+  );
   return plan.map((run) => {
     const attempts = byRun.get(run.key) ?? [];
-    if (isSettled(attempts)) return { run, state: 'done', attempts };
+    if (isSettled(attempts, maxAttempts)) return { run, state: 'done', attempts };
     return { run, state: hopeless.has(run.cell) ? 'hopeless' : 'open', attempts };
   });
 }
@@ -91,8 +102,9 @@ export function runStates(plan: readonly PlannedRun[], records: readonly RunReco
 export function nextRun(
   plan: readonly PlannedRun[],
   records: readonly RunRecord[],
+  maxAttempts = DEFAULT_ATTEMPTS,
 ): { readonly run: PlannedRun; readonly attempt: number } | null {
-  const open = runStates(plan, records).find(({ state }) => state === 'open');
+  const open = runStates(plan, records, maxAttempts).find(({ state }) => state === 'open');
   if (open === undefined) return null;
   return { run: open.run, attempt: (open.attempts.at(-1)?.attempt ?? -1) + 1 };
 }

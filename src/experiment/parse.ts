@@ -27,6 +27,7 @@ import { ORACLE } from './oracle.ts';
 import { linkSlug } from './run-key.ts';
 import type { ControlPlan, Experiment, ExperimentGuest, ExperimentHosts, MigrationHost } from './schema.ts';
 import { CONTROL_GUEST_NAME, EXPERIMENT_SCHEMA } from './schema.ts';
+import { DEFAULT_ATTEMPTS } from './next-run.ts';
 import { type Place, YamlReader } from './yaml-reader.ts';
 
 const KEYS = [
@@ -40,6 +41,7 @@ const KEYS = [
   'objective',
   'bandwidth',
   'repeats',
+  'attempts',
   'cap',
   'settle',
   'seed',
@@ -71,6 +73,7 @@ export function parseExperiment(text: string, fileName: string): Experiment {
     objective,
     maxBandwidthBytesPerSec: reader.optional(fields.bandwidth, RATE, null),
     repeats: reader.required(fields.repeats, integerKind(1, 1000)),
+    maxAttempts: reader.optional(fields.attempts, integerKind(1, 10), DEFAULT_ATTEMPTS),
     capMs: reader.required(fields.cap, durationKind('1s', '24h')),
     settleMs: reader.optional(fields.settle, durationKind('0s', '1h'), DEFAULT_SETTLE_MS),
     // Each repeat adds one, and guests take 32 bits.

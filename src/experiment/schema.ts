@@ -79,6 +79,8 @@ export interface Experiment {
   readonly repeats: number;
   /** A pre-copy that has not finished by then is given up. */
   readonly capMs: number;
+  /** How often a run is carried out that the machine disturbs. */
+  readonly maxAttempts: number;
   /** How long the guest runs in its workload before the migration. */
   readonly settleMs: number;
   readonly seed: number;

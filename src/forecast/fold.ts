@@ -5,10 +5,20 @@
 import type { Forecast, Observation } from '../model/index.ts';
 import { type CurvePoint, type CurvePoints, fitDirtyCurve, withPoint } from './dirty-curve.ts';
 import { plateauOf, predictChoices } from './predict.ts';
+import {
+  DEFAULT_WORKING_SET,
+  hasConverged,
+  initialWorkingSet,
+  stepWorkingSet,
+  type WorkingSetConfig,
+  type WorkingSetState,
+} from './working-set.ts';
 
 export interface ForecastConfig {
   /** STOP to RESUME beyond the transfer of the dirty set: device state out, in, and the destination's start. */
   readonly switchoverMs: number;
+  /** `DEFAULT_WORKING_SET` when absent. */
+  readonly workingSet?: WorkingSetConfig;
 }
 
 export interface ForecastState {
@@ -18,6 +28,7 @@ export interface ForecastState {
   /** The point of the round boundary seen last: its size may still be corrected by a race-free reading. */
   readonly newest: (CurvePoint & { readonly round: number }) | null;
   readonly bandwidthBytesPerSec: number | null;
+  readonly workingSet: WorkingSetState;
 }
 
 // No forecast of a live guest is better than a few per cent, however well few points fit.
@@ -26,7 +37,13 @@ const CURVE_ERROR_ONE_POINT = 0.3;
 const BANDWIDTH_ERROR = 0.05;
 
 export function initForecast(config: ForecastConfig): ForecastState {
-  return { config, points: new Map(), newest: null, bandwidthBytesPerSec: null };
+  return {
+    config,
+    points: new Map(),
+    newest: null,
+    bandwidthBytesPerSec: null,
+    workingSet: initialWorkingSet,
+  };
 }
 
 function learn(state: ForecastState, observation: Observation): ForecastState {
@@ -48,12 +65,19 @@ function learn(state: ForecastState, observation: Observation): ForecastState {
       newest = { ...newest, dirtyBytes };
     }
   }
+  const round = observation.pages?.round ?? null;
   return {
     ...state,
     points,
     newest,
     bandwidthBytesPerSec: observation.bandwidthBytesPerSec ?? state.bandwidthBytesPerSec,
+    workingSet:
+      round === null ? state.workingSet : stepWorkingSet(state.workingSet, round, workingSetConfig(state)),
   };
+}
+
+function workingSetConfig({ config }: ForecastState): WorkingSetConfig {
+  return config.workingSet ?? DEFAULT_WORKING_SET;
 }
 
 /** Folds one observation in. Pure; never throws on data. */
@@ -73,6 +97,7 @@ export function stepForecast(
     bandwidthBytesPerSec: bandwidth,
     downtimeOverheadMs,
     longestWindowMs,
+    workingSetConverged: hasConverged(state.workingSet, workingSetConfig(state)),
   };
 
   const { remainingBytes, transferredBytes, totalBytes } = observation;

@@ -7,4 +7,12 @@ export {
   withPoint,
 } from './dirty-curve.ts';
 export { type ForecastConfig, type ForecastState, initForecast, stepForecast } from './fold.ts';
+export {
+  DEFAULT_WORKING_SET,
+  hasConverged,
+  initialWorkingSet,
+  stepWorkingSet,
+  type WorkingSetConfig,
+  type WorkingSetState,
+} from './working-set.ts';
 export { bandwidthNeededBytesPerMs, plateauOf, predictChoices, type Situation } from './predict.ts';

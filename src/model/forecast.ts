@@ -45,6 +45,8 @@ export interface Forecast {
   /** The longest window that a point of the curve was measured over; 0: none. Beyond it the curve is extrapolated. */
   readonly longestWindowMs: number;
   readonly plateau: Plateau | null;
+  /** Whether the same pages are dirty round after round, so that one more changes nothing; null where pages are not seen. */
+  readonly workingSetConverged: boolean | null;
   /** Pre-copy switchover after k more rounds, k = 0 (now), 1, 2, ... */
   readonly precopy: readonly Prediction[];
   /** Post-copy after k more rounds. */

@@ -17,6 +17,15 @@ export function heatClassOf(heat: number): number {
   return heat === 0 ? 0 : 1 + Math.floor(heat / 16);
 }
 
+/** W_i: the pages that were written in a round. */
+export interface RoundSet {
+  readonly dirtiedPages: number;
+  /** Of these, written in the round before, too: not new; null for the first. */
+  readonly persistentPages: number | null;
+  /** |W_i and W_(i-1)| / |W_i or W_(i-1)|, 1 where both are empty; null for the first. */
+  readonly similarity: number | null;
+}
+
 /** One sync of the dirty bitmap, page by page, summed up. */
 export interface PageSummary {
   readonly pageSizeBytes: number;
@@ -32,8 +41,8 @@ export interface PageSummary {
   readonly deferredPages: number | null;
   /** Whether the sync ended a round: everything had been sent but what is deferred. Null before a migration. */
   readonly endsRound: boolean | null;
-  /** |A and B| / |A or B| of the sets dirtied in this interval and in the one before; null for the first. */
-  readonly similarity: number | null;
+  /** What was written in the round that the sync ended; null where it ended none. */
+  readonly round: RoundSet | null;
   /** Pages by class of heat. */
   readonly pagesByHeat: readonly number[];
   /** Length of a heat window. */

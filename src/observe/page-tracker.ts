@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Folds the rounds of a patched QEMU's ring into what is known of each page: how hot it is over tenths of a second, which
-// tells what to defer, and over hundredths, which tells what the guest touches first. Keeps two bytes and three bits a page.
+// tells what to defer, and over hundredths, which tells what the guest touches first. Keeps two bytes and four bits a page.
 
 import { type BitmapKernels, bitmapBytes, heatBytes, type RingRound } from '../bitmap/index.ts';
-import { HEAT_CLASSES, heatClassOf, type PageSummary } from '../model/index.ts';
+import { HEAT_CLASSES, heatClassOf, type PageSummary, type RoundSet } from '../model/index.ts';
 
 /**
  * Heat over tenths of a second: four windows are its memory. Rise and decay make its fixed point 256 times the share of
@@ -24,24 +24,23 @@ export interface TrackedBlock {
 }
 
 interface BlockState extends TrackedBlock {
-  /** Dirtied in the round at hand, in the one before, and since the heat window began. */
+  /** Dirtied since the last sync, in the migration's present round and in the one before, and since the heat window began. */
   readonly now: Uint8Array;
-  readonly last: Uint8Array;
+  readonly round: Uint8Array;
+  readonly lastRound: Uint8Array;
   readonly window: Uint8Array;
 }
 
 interface Sums {
   dirtied: number;
   pending: number;
-  inBoth: number;
-  inEither: number;
 }
 
 export class PageTracker {
   readonly #kernels: BitmapKernels;
   readonly #pageSizeBytes: number;
   #blocks: readonly BlockState[] = [];
-  #rounds = 0;
+  #hasRound = false;
   #windowMs = 0;
   #watchedMs = 0;
 
@@ -67,7 +66,7 @@ export class PageTracker {
   ): PageSummary | null {
     if (this.#blocks.length === 0)
       this.#blocks = round.blocks.map(({ name, pageCount }) => newBlock(name, pageCount));
-    const sums: Sums = { dirtied: 0, pending: 0, inBoth: 0, inEither: 0 };
+    const sums: Sums = { dirtied: 0, pending: 0 };
     round.blocks.forEach(({ dirtied, pending, pageCount }, i) => {
       const block = this.#blocks[i];
       if (block?.pageCount !== pageCount) return;
@@ -80,9 +79,9 @@ export class PageTracker {
     this.#windowMs += intervalMs;
     this.#watchedMs += intervalMs;
     const windowEnds = this.#windowMs >= HEAT_WINDOW_MS;
-    for (const block of this.#blocks) this.#fold(block, sums, intervalMs, windowEnds);
+    const { inMigration } = round;
+    for (const block of this.#blocks) this.#fold(block, sums, { intervalMs, windowEnds, inMigration });
     if (windowEnds) this.#windowMs = 0;
-    this.#rounds += 1;
     return {
       pageSizeBytes: this.#pageSizeBytes,
       intervalMs,
@@ -91,20 +90,26 @@ export class PageTracker {
       pendingPages: round.inMigration ? sums.pending : null,
       deferredPages,
       endsRound,
-      similarity: this.#rounds === 1 ? null : sums.inEither === 0 ? 1 : sums.inBoth / sums.inEither,
+      round: endsRound === true ? this.#endRound() : null,
       pagesByHeat: this.#pagesByHeat(),
       heatWindowMs: HEAT_WINDOW_MS,
       watchedMs: this.#watchedMs,
     };
   }
 
-  #fold(block: BlockState, sums: Sums, intervalMs: number, windowEnds: boolean): void {
+  #fold(
+    block: BlockState,
+    sums: Sums,
+    {
+      intervalMs,
+      windowEnds,
+      inMigration,
+    }: { intervalMs: number; windowEnds: boolean; inMigration: boolean },
+  ): void {
     const kernels = this.#kernels;
-    const { pageCount, now, last, window } = block;
+    const { pageCount, now, window } = block;
     sums.dirtied += kernels.count(now, pageCount);
-    sums.inBoth += kernels.countAnd(now, last, pageCount);
-    sums.inEither += kernels.countOr(now, last, pageCount);
-    last.set(now);
+    if (inMigration) kernels.merge(block.round, now, pageCount);
     kernels.merge(window, now, pageCount);
     if (intervalMs <= SHORT_INTERVAL_MS) {
       kernels.heat(block.fastHeat, now, pageCount, FAST.rise, FAST.decayShift);
@@ -113,6 +118,26 @@ export class PageTracker {
       kernels.heat(block.slowHeat, window, pageCount, SLOW.rise, SLOW.decayShift);
       window.fill(0);
     }
+  }
+
+  /** What the round that is over has dirtied, beside the one before; the next one begins. */
+  #endRound(): RoundSet {
+    const kernels = this.#kernels;
+    let [dirtiedPages, inBoth, inEither] = [0, 0, 0];
+    for (const { round, lastRound, pageCount } of this.#blocks) {
+      dirtiedPages += kernels.count(round, pageCount);
+      inBoth += kernels.countAnd(round, lastRound, pageCount);
+      inEither += kernels.countOr(round, lastRound, pageCount);
+      lastRound.set(round);
+      round.fill(0);
+    }
+    const isFirst = !this.#hasRound;
+    this.#hasRound = true;
+    return {
+      dirtiedPages,
+      persistentPages: isFirst ? null : inBoth,
+      similarity: isFirst ? null : inEither === 0 ? 1 : inBoth / inEither,
+    };
   }
 
   #pagesByHeat(): number[] {
@@ -127,5 +152,8 @@ export class PageTracker {
 function newBlock(name: string, pageCount: number): BlockState {
   const bits = (): Uint8Array => new Uint8Array(bitmapBytes(pageCount));
   const heat = (): Uint8Array => new Uint8Array(heatBytes(pageCount));
-  return { name, pageCount, slowHeat: heat(), fastHeat: heat(), now: bits(), last: bits(), window: bits() };
+  return {
+    ...{ name, pageCount, slowHeat: heat(), fastHeat: heat() },
+    ...{ now: bits(), round: bits(), lastRound: bits(), window: bits() },
+  };
 }

@@ -41,6 +41,7 @@ export const COLUMNS = {
     'postcopyNowTmtMs',
     'precopyNowTmtLowMs',
     'precopyNowTmtHighMs',
+    'workingSetConverged',
   ],
   action: ['kind', 'change', 'text', 'numbers', 'carriedOut'],
   event: ['end', 'name', 'data', 'qemuMicros'],

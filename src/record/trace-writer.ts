@@ -62,6 +62,7 @@ abstract class RowRecorder implements Recorder {
       postcopyNowTmtMs: forecast.postcopy[0]?.tmtMs.expected,
       precopyNowTmtLowMs: forecast.precopy[0]?.tmtMs.low,
       precopyNowTmtHighMs: forecast.precopy[0]?.tmtMs.high,
+      workingSetConverged: forecast.workingSetConverged,
     });
   }
 

@@ -31,6 +31,7 @@ links: [lan-1g]
 objective: { max-downtime: 300ms }
 cap: 20s
 settle: 0s
+attempts: 1
 control: { every: 0 }
 `;
 const CALM = '{ name: calm, memory: 160MiB, workload: steady-small }';

@@ -274,6 +274,7 @@ t.test('a forecast that keeps promising a better next round is believed twice, t
       errorRatio: 0.8,
       longestWindowMs: 0,
       plateau: null,
+      workingSetConverged: null,
       ...choices,
       downtimeOverheadMs: 76,
     };
@@ -319,6 +320,7 @@ t.test('a shorter downtime is waited for where it costs next to nothing', (t) =>
       errorRatio: 0.05,
       longestWindowMs: 0,
       plateau: null,
+      workingSetConverged: null,
       ...choices,
       downtimeOverheadMs: 40,
     };

@@ -5,12 +5,12 @@ import { GIB, MIB, UsageError } from '../../src/common/index.ts';
 import {
   bestSetting,
   cellIsHopeless,
+  DEFAULT_ATTEMPTS,
   estimateMs,
   ExperimentError,
   expandExperiment,
   filterRuns,
   latestAttempts,
-  MAX_ATTEMPTS,
   MAX_FAILED_ATTEMPTS,
   nextRun,
   parseExperiment,
@@ -187,7 +187,7 @@ t.test('of a run the first undisturbed attempt counts, else the last that was ca
 /** Carries a plan out: `happens` says what an attempt gives. Every record passes through the file's text. */
 function carryOut(plan: readonly PlannedRun[], happens: (run: PlannedRun) => object): RunRecord[] {
   let text = '';
-  for (let turns = 0; turns <= plan.length * MAX_ATTEMPTS; turns++) {
+  for (let turns = 0; turns <= plan.length * DEFAULT_ATTEMPTS; turns++) {
     const next = nextRun(plan, parseRunRecords(text));
     if (next === null) return parseRunRecords(text);
     text += `${JSON.stringify(record(next.run, next.attempt, happens(next.run)))}\n`;
@@ -224,7 +224,7 @@ t.test('disturbed and failed attempts are repeated a few times, and then it goes
       return runStates(SMALL_PLAN, records).every(({ state, attempts }) => {
         const failed = attempts.filter(({ outcome }) => outcome === 'failed').length;
         const bad = attempts.filter((each) => each.outcome === 'failed' || each.disturbances.length > 0);
-        const isGivenUp = bad.length === MAX_ATTEMPTS || failed === MAX_FAILED_ATTEMPTS;
+        const isGivenUp = bad.length === DEFAULT_ATTEMPTS || failed === MAX_FAILED_ATTEMPTS;
         const good = attempts.length - bad.length;
         const isDone = isGivenUp ? good === 0 : good === 1 && attempts.at(-1) !== bad.at(-1);
         return state === (isDone ? 'done' : 'hopeless') && (isDone || good === 0);
@@ -232,8 +232,21 @@ t.test('disturbed and failed attempts are repeated a few times, and then it goes
     }),
     { numRuns: 50 },
   );
-  t.equal(carryOut(SMALL_PLAN, () => DISTURBED).length, SMALL_PLAN.length * MAX_ATTEMPTS);
+  t.equal(carryOut(SMALL_PLAN, () => DISTURBED).length, SMALL_PLAN.length * DEFAULT_ATTEMPTS);
   t.equal(carryOut(SMALL_PLAN, () => FAILED).length, SMALL_PLAN.length * MAX_FAILED_ATTEMPTS);
+  t.end();
+});
+
+t.test('an experiment says how often a disturbed run is repeated', (t) => {
+  const [run] = SMALL_PLAN;
+  const tried = (maxAttempts: number, ...changes: object[]) => {
+    const records = changes.map((each, attempt) => record(run!, attempt, each));
+    return runStates([run!], records, maxAttempts)[0]?.state;
+  };
+  t.equal(tried(1, DISTURBED), 'done');
+  t.equal(tried(1, FAILED), 'open', 'what could not be carried out is tried again all the same');
+  t.equal(tried(1, FAILED, DISTURBED), 'done');
+  t.equal(tried(4, DISTURBED, DISTURBED, DISTURBED), 'open');
   t.end();
 });
 

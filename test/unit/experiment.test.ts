@@ -42,7 +42,7 @@ t.test('an experiment file is read into values with units', (t) => {
   const { guests, policies, control, hosts, objective, ...rest } = parseExperiment(FULL, 'convergence.yaml');
   t.match(rest, { schema: 'slackwater/experiment@1', name: 'convergence', title: 'Who finishes', seed: 7 });
   t.match(rest, { about: 'How soon, and what the clients see.\n', links: ['lan-1g', '112mbit'] });
-  t.match(rest, { maxBandwidthBytesPerSec: 2e9, repeats: 5, capMs: 120_000, settleMs: 1500 });
+  t.match(rest, { maxBandwidthBytesPerSec: 2e9, repeats: 5, maxAttempts: 2, capMs: 120_000, settleMs: 1500 });
   t.same(objective, { maxDowntimeMs: 300, allowDowntimeMs: 800, deadlineMs: 60_000, postcopy: 'allowed' });
   t.same(guests, [
     { name: 'hot-64m', memoryBytes: 512 * MIB, vcpus: 1, workload: 'steady-64m' },
@@ -72,7 +72,14 @@ t.test('an experiment file is read into values with units', (t) => {
 t.test('what a file leaves out has defaults', (t) => {
   const { objective, guests, control, ...rest } = parseExperiment(SMALL, 'small.yaml');
   t.same(objective, { maxDowntimeMs: 300, allowDowntimeMs: null, deadlineMs: null, postcopy: 'allowed' });
-  t.match(rest, { about: null, maxBandwidthBytesPerSec: null, settleMs: 2000, seed: 1, hosts: null });
+  t.match(rest, {
+    about: null,
+    maxBandwidthBytesPerSec: null,
+    settleMs: 2000,
+    maxAttempts: 3,
+    seed: 1,
+    hosts: null,
+  });
   t.equal(guests[0]?.vcpus, 1);
   t.match(control, { everyRuns: 10, policy: { name: 'qemu-default' } });
   t.equal(parseExperiment(smallWith('control: { every: 0 }'), 'small.yaml').control, null);

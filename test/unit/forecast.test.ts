@@ -3,16 +3,21 @@ import fc from 'fast-check';
 import t from 'tap';
 import {
   bandwidthNeededBytesPerMs,
+  DEFAULT_WORKING_SET,
   dirtyBytesWithin,
   fitDirtyCurve,
+  hasConverged,
   initForecast,
+  initialWorkingSet,
   plateauOf,
   stepForecast,
+  stepWorkingSet,
   withPoint,
   type CurvePoints,
 } from '../../src/forecast/index.ts';
-import type { DirtyCurve } from '../../src/model/index.ts';
+import type { DirtyCurve, PageSummary } from '../../src/model/index.ts';
 import { GIGABIT_BYTES_PER_SEC, MIB, observation } from './support/observation.ts';
+import { pages } from './support/pages.ts';
 
 const GIGABIT_BYTES_PER_MS = GIGABIT_BYTES_PER_SEC / 1000;
 
@@ -180,5 +185,41 @@ t.test('a race-free reading within a round corrects the point of its boundary', 
   );
   t.equal(corrected.state.newest?.dirtyBytes, 64 * MIB);
   t.equal(corrected.state.newest?.windowMs, 4500);
+  t.end();
+});
+
+t.test('the working set has converged once the same pages are dirty in successive rounds', (t) => {
+  const after = (rounds: readonly (readonly [dirtiedPages: number, similarity: number | null])[]) => {
+    let state = initialWorkingSet;
+    for (const [dirtiedPages, similarity] of rounds) {
+      const round = { dirtiedPages, similarity, persistentPages: null };
+      state = stepWorkingSet(state, round, DEFAULT_WORKING_SET);
+    }
+    return hasConverged(state, DEFAULT_WORKING_SET);
+  };
+  t.equal(after([]), null);
+  t.equal(after([[1000, null]]), false);
+  const alike = [
+    [1000, null],
+    [980, 0.94],
+    [990, 0.96],
+  ] as const;
+  t.equal(after(alike.slice(0, 2)), false, 'one round like the one before is not enough');
+  t.equal(after(alike), true);
+  t.equal(after([...alike, [990, 0.85]]), false, 'other pages');
+  t.equal(after([...alike, [900, 0.91]]), false, 'fewer pages');
+  t.end();
+});
+
+t.test('a forecast says whether the working set has converged, where pages are seen', (t) => {
+  let state = initForecast({ switchoverMs: 40 });
+  const see = (round: PageSummary['round']): boolean | null => {
+    const stepped = stepForecast(state, observation({ pages: pages({ round }) }));
+    ({ state } = stepped);
+    return stepped.forecast.workingSetConverged;
+  };
+  t.equal(see(null), null);
+  const round = { dirtiedPages: 100, persistentPages: 100, similarity: 1 };
+  t.same([see(round), see(null), see(round), see(round)], [false, false, false, true]);
   t.end();
 });

@@ -82,12 +82,13 @@ export async function runExperiment(options: RunnerOptions): Promise<void> {
   let carriedOut = 0;
   for (;;) {
     signal.throwIfAborted();
-    const next = nextRun(plan, store.records);
+    const next = nextRun(plan, store.records, experiment.maxAttempts);
     if (next === null) break;
     const { run, attempt } = next;
     const elapsedMs = performance.now() - startMs;
     const directory = store.runDirectory(run.slug, attempt);
-    events.onRun(run, attempt, progressOf(plan, store.records, carriedOut, elapsedMs));
+    const { maxAttempts } = experiment;
+    events.onRun(run, attempt, progressOf(plan, store.records, carriedOut, elapsedMs, maxAttempts));
     const record = await carryOut({
       experiment,
       experimentPath: options.experimentPath,
@@ -142,8 +143,9 @@ export function progressOf(
   records: readonly RunRecord[],
   carriedOut: number,
   elapsedMs: number,
+  maxAttempts?: number,
 ): Progress {
-  const states = runStates(plan, records);
+  const states = runStates(plan, records, maxAttempts);
   const count = (wanted: string): number => states.filter(({ state }) => state === wanted).length;
   return {
     done: count('done'),

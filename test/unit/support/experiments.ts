@@ -34,6 +34,7 @@ bandwidth: 16gbit
 repeats: 5
 cap: 120s
 settle: 1.5s
+attempts: 2
 seed: 7
 control: { every: 20, policy: nova }
 hosts:

@@ -19,7 +19,7 @@ export function pages(fields: Partial<PageSummary>): PageSummary {
     pendingPages: 0,
     deferredPages: 0,
     endsRound: false,
-    similarity: null,
+    round: null,
     pagesByHeat: byHeat({ 0: 512 }),
     heatWindowMs: 200,
     watchedMs: 1500,
