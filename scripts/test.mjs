@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // SPDX-License-Identifier: Apache-2.0
-// `npm test [-- unit|contract|live|patched ...] [FILE ...] [--grep=PATTERN]`: makes this clone ready and runs the suites. The last
+// `npm test [-- unit|contract|patient|live|patched ...] [FILE ...] [--grep=PATTERN]`: makes this clone ready and runs the suites. The last
 // line says how many tests passed, failed and were skipped. A suite in which nothing ran has failed.
 
 import { spawn } from 'node:child_process';
@@ -14,16 +14,20 @@ import { TapCounter } from './tap-count.mjs';
 const root = join(import.meta.dirname, '..');
 
 // How many files run at a time, and how long one may take. Live tests share two CPUs with their own guests: one at a time.
-// `patched` is what of the live tests depends on QEMU, on the one with the project's patch series.
+// `patient` are those of them that wait most of the time and measure nothing. `patched` is what depends on QEMU, on the one
+// with the project's patch series.
+const PATIENT = ['experiment-failures.test.ts', 'hosts.test.ts', 'ssh.test.ts', 'testbed-reaper.test.ts'];
+const ON_PATCHED = ['migrate.test.ts', 'pages.test.ts', 'series.test.ts'];
 const SUITES = {
   unit: { jobs: 2, timeoutMs: 120_000 },
   contract: { jobs: 2, timeoutMs: 120_000 },
-  live: { jobs: 1, timeoutMs: 3_600_000, skip: ['pages.test.ts'] },
+  patient: { jobs: 2, timeoutMs: 3_600_000, folder: 'live', only: PATIENT },
+  live: { jobs: 1, timeoutMs: 3_600_000, skip: [...PATIENT, 'pages.test.ts', 'series.test.ts'] },
   patched: {
     jobs: 1,
     timeoutMs: 3_600_000,
     folder: 'live',
-    only: ['migrate.test.ts', 'pages.test.ts'],
+    only: ON_PATCHED,
     env: { SLACKWATER_TEST_QEMU: 'patched' },
   },
 };
@@ -123,7 +127,7 @@ async function main(args) {
       ? true
       : named.includes(suite) || files.some((file) => suiteOfFile(file) === suite),
   );
-  const needsTestbed = chosen.includes('live') || chosen.includes('patched');
+  const needsTestbed = ['patient', 'live', 'patched'].some((suite) => chosen.includes(suite));
   const purpose = needsTestbed ? 'test' : chosen.includes('contract') ? 'contract' : 'unit';
   await ensureReady({ for: purpose });
   if (chosen.includes('patched')) await ensureReady({ for: 'qemu' });

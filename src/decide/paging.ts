@@ -23,6 +23,7 @@ import {
 } from './adaptive-state.ts';
 import type { PagingState } from './paging-state.ts';
 import { type DeferralPlan, dirtyBytesWithin, planDeferral } from './page-plan.ts';
+import { quietAction, quietMsOf } from './postcopy-entry.ts';
 import { holdReason } from './reasons.ts';
 
 /** How often pages are looked at within a round, and the deferred set chosen anew. */
@@ -216,9 +217,11 @@ function atRoundEnd(
       `post-copy: ${left}, ${formatMs(downtimeMs)} of downtime by pre-copy (limit ${formatMs(objective.maxDowntimeMs)}). ` +
       'From here on a host that dies loses the guest';
     const budgetBytes = Math.round((bandwidth / 1000) * PACK_MS);
+    const quietMs = quietMsOf(state.options, transferMs, nowMs + transferMs);
     return enterPostcopy(state, {
-      entry: { kind: 'switching', quietMs: 0 },
+      entry: { kind: 'switching', quietMs },
       actions: [
+        ...(quietMs > 0 ? [quietAction()] : []),
         {
           kind: 'pack',
           budgetBytes,

@@ -53,7 +53,8 @@ interface EntryStep {
 const QUIET_BYTES_PER_SEC = 1_000_000;
 const MAX_DRAIN_MS = 500;
 
-function quietAction(): Action {
+/** Has the background push wait; set before the switch, so that it holds from RESUME on. */
+export function quietAction(): Action {
   return {
     kind: 'set-parameters',
     change: { maxPostcopyBandwidthBytesPerSec: QUIET_BYTES_PER_SEC },

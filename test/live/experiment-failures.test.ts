@@ -200,9 +200,9 @@ t.test('a wrong file is told line by line before anything is made', async (t) =>
   const results = join(folder, 'results');
   const wrong = await runTestbed(t, 'experiment', 'run', file, '--results', results);
   t.equal(wrong.exitCode, 2);
-  t.match(wrong.stderr, /wrong.yaml:11: repeats: expected a whole number from 1 to 1000, got "some"/);
-  t.match(wrong.stderr, /wrong.yaml:12: cap: given twice, first in line 6/);
-  t.match(wrong.stderr, /wrong.yaml:13: link: unknown key; did you mean links\?/);
+  t.match(wrong.stderr, /wrong.yaml:12: repeats: expected a whole number from 1 to 1000, got "some"/);
+  t.match(wrong.stderr, /wrong.yaml:13: cap: given twice, first in line 6/);
+  t.match(wrong.stderr, /wrong.yaml:14: link: unknown key; did you mean links\?/);
   writeFileSync(
     file,
     `${HEAD}guests: [{ name: a, memory: 160MiB, workload: ./a.yaml }]\npolicies: [adaptive]\nrepeats: 1\n`,

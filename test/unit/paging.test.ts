@@ -128,7 +128,8 @@ t.test('what fits into the maximum downtime at the end of the pass is handed ove
 
 t.test('what does not fit goes post-copy, the pages first that the guest touches first', (t) => {
   const actions = run([{ atMs: 3000, pages: atEnd(64, 1) }], context());
-  t.same(kindsOf(actions).slice(-2), ['pack', 'start-postcopy']);
+  t.same(kindsOf(actions).slice(-3), ['set-parameters', 'pack', 'start-postcopy']);
+  t.match(actions.at(-3), { change: { maxPostcopyBandwidthBytesPerSec: Number } }, 'and the push waits');
   t.end();
 });
 
