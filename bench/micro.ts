@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // npm run bench: the controller's small steps, each by itself: QMP round trip and event latency against a real QEMU, a trace
-// row appended and read, one whole observe-forecast-decide step, page sets of a large guest. One JSON line per measurement, with the environment.
+// row appended and read, one whole observe-forecast-decide step, page sets of a large guest. One JSON line per
+// measurement, with the environment.
 // Asserts nothing.
 
 import { execFileSync, spawn } from 'node:child_process';

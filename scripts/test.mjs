@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // SPDX-License-Identifier: Apache-2.0
-// `npm test [-- unit|contract|patient|live|patched ...] [FILE ...] [--grep=PATTERN]`: makes this clone ready and runs the suites. The last
-// line says how many tests passed, failed and were skipped. A suite in which nothing ran has failed.
+// `npm test [-- unit|contract|patient|live|patched ...] [FILE ...] [--grep=PATTERN]`: makes this clone ready and runs the
+// suites. The last line says how many tests passed, failed and were skipped. A suite in which nothing ran has failed.
 
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';

@@ -3,7 +3,7 @@
 // becomes lists of pages. On a stock QEMU there is none of it, and nothing else differs.
 
 import { hasPageLevers, type Journal, LeversError, PageLevers } from '../act/index.ts';
-import { choosePages, encodePageList, loadAddon, RingReader } from '../bitmap/index.ts';
+import { choosePages, encodePageList, loadAddon, RingError, RingReader } from '../bitmap/index.ts';
 import { type Clock, messageOf } from '../common/index.ts';
 import type { Action, PageSummary } from '../model/index.ts';
 import { PageTracker } from '../observe/index.ts';
@@ -33,9 +33,7 @@ const TRACK_MS = 20;
 
 interface RoundEventData {
   readonly migration: boolean;
-  readonly round: number;
   readonly sequence?: number;
-  readonly over?: boolean;
   readonly blocks: readonly { readonly deferred?: number }[];
 }
 
@@ -72,7 +70,8 @@ export class PageControl {
       });
       return new PageControl(deps, levers, RingReader.open(levers.ringPath, addon));
     } catch (error) {
-      if (!(error instanceof LeversError)) throw error;
+      // What was begun is undone with the journal.
+      if (!(error instanceof LeversError || error instanceof RingError)) throw error;
       reporter.note(`QEMU is patched, but its pages stay unseen: ${error.message}`);
       return null;
     }
