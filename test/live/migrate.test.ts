@@ -40,10 +40,12 @@ t.test(
 t.test('a guest that converges is finished by pre-copy within the maximum downtime', async (t) => {
   const stage = await stageWith(t, WARM);
   const destination = await stage.addDestination();
-  const { exitCode, document, stderr } = await migrate(stage);
+  const { exitCode, document, stderr, stolenMs } = await migrate(stage);
   t.equal(exitCode, 0, stderr);
-  t.equal(document?.used_postcopy, false);
-  t.ok(document!.downtime_stop_to_resume_ms! <= 300, `${document!.downtime_stop_to_resume_ms} ms`);
+  t.equal(document?.used_postcopy, false, stderr);
+  const { downtime_stop_to_resume_ms: actualMs, downtime_forecast_ms: forecastMs } = document!;
+  t.ok(forecastMs! <= 300, `forecast ${forecastMs} ms`);
+  t.ok(actualMs! <= 300 + stolenMs, `${actualMs} ms, ${stolenMs} ms stolen`);
   await checkCoherence(t, stage, destination);
 });
 
@@ -54,18 +56,21 @@ t.test('where post-copy is forbidden the limit is kept, or raised only by the op
   const refused = await migrate(stage, '--no-postcopy');
   t.equal(refused.exitCode, 4, refused.stderr);
   t.equal(refused.document?.outcome, 'source-running');
-  t.match(refused.document?.reason, /needs a downtime of \d+ ms \(--allow-downtime\), or [\d.]+ [MG]B\/s/);
+  t.match(
+    refused.document?.reason,
+    /needs a downtime of [\d.]+ m?s \(--allow-downtime\), or [\d.]+ [MG]B\/s/,
+  );
   t.same(await readSettings(stage.source), before);
   await checkCoherence(t, stage, stage.source);
 
   const destination = await stage.addDestination();
-  const allowed = await migrate(stage, '--no-postcopy', '--allow-downtime', '800ms');
+  const allowed = await migrate(stage, '--no-postcopy', '--allow-downtime', '3s');
   t.equal(allowed.exitCode, 0, allowed.stderr);
   const { downtime_stop_to_resume_ms: actualMs, downtime_forecast_ms: forecastMs } = allowed.document!;
-  t.ok(actualMs! <= 800, `${actualMs} ms`);
+  t.ok(actualMs! <= 3000, `${actualMs} ms`);
   t.ok(
-    Math.abs(actualMs! - forecastMs!) <= 0.25 * actualMs!,
-    `forecast ${forecastMs} ms, actual ${actualMs} ms`,
+    Math.abs(actualMs! - forecastMs!) <= 0.25 * actualMs! + allowed.stolenMs,
+    `forecast ${forecastMs} ms, actual ${actualMs} ms, ${allowed.stolenMs} ms stolen`,
   );
   t.equal(allowed.document?.used_postcopy, false);
   await checkCoherence(t, stage, destination);

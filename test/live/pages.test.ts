@@ -79,7 +79,7 @@ t.test('what fits at the end of the pass is handed over by pre-copy, with no sec
   const stage = await stageWith(t, { kind: 'steady', setBytes: 16 * MIB, rateBytesPerSec: 100 * MIB });
   const destination = await stage.addDestination();
   const trace = join(t.testdir(), 'fits.trace');
-  const { exitCode, document, stderr } = await migrate(stage, '--trace', trace);
+  const { exitCode, document, stderr, stolenMs } = await migrate(stage, '--trace', trace);
   t.equal(exitCode, 0, stderr);
   if (document?.used_postcopy === true) {
     // A machine that is starved carries a fraction of the link's rate: then it does not fit.
@@ -88,7 +88,8 @@ t.test('what fits at the end of the pass is handed over by pre-copy, with no sec
     const { hotBytes = 0, residualBytes = 0, bandwidthBytesPerSec = Infinity } = numbers ?? {};
     t.ok((hotBytes + residualBytes) / bandwidthBytesPerSec > 0.26, JSON.stringify(numbers));
   }
-  t.ok(document!.downtime_stop_to_resume_ms! <= 300, `${document!.downtime_stop_to_resume_ms} ms`);
+  const { downtime_stop_to_resume_ms: actualMs } = document!;
+  t.ok(actualMs! <= 300 + stolenMs, `${actualMs} ms, ${stolenMs} ms stolen`);
   t.ok(document!.transferred_bytes! < 256 * MIB * 1.1, `${document?.transferred_bytes} bytes were sent`);
   await checkCoherence(t, stage, destination);
 });
