@@ -33,6 +33,13 @@ export async function ensureNpmPackages() {
   }
 }
 
+/** Whether dist/ is what `ensureBuilt` would make, with the packages that it needs. */
+export function isBuilt() {
+  return (
+    existsSync(installedMark) && existsSync(builtMark) && readFileSync(builtMark, 'utf8') === hashOfSources()
+  );
+}
+
 /** Builds dist/ when a source has changed; the new one replaces the old one whole, or not at all. */
 export async function ensureBuilt() {
   const wanted = hashOfSources();
