@@ -23,22 +23,28 @@ __attribute__((target("avx2"))) inline __m256i Load(const uint64_t *a, const uin
   return _mm256_andnot_si256(vb, va);
 }
 
-template <Combine combine>
-__attribute__((target("avx2"))) uint64_t CountVectors(const uint64_t *a, const uint64_t *b, size_t words) {
+// How many bits each byte has.
+__attribute__((target("avx2"))) inline __m256i BitsPerByte(__m256i v) {
   const __m256i low_nibbles = _mm256_set1_epi8(0x0f);
   const __m256i bits_of = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,  //
                                            0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4);
+  const __m256i low = _mm256_and_si256(v, low_nibbles);
+  const __m256i high = _mm256_and_si256(_mm256_srli_epi16(v, 4), low_nibbles);
+  return _mm256_add_epi8(_mm256_shuffle_epi8(bits_of, low), _mm256_shuffle_epi8(bits_of, high));
+}
+
+// Counts the halves side by side: one stream of reads alone does not keep the memory busy.
+template <Combine combine>
+__attribute__((target("avx2"))) uint64_t CountVectors(const uint64_t *a, const uint64_t *b, size_t words) {
+  const size_t half = words / (2 * kWordsPerVector) * kWordsPerVector;
   __m256i sums = _mm256_setzero_si256();
   size_t i = 0;
-  while (i + kWordsPerVector <= words) {
-    // A byte holds 255: 31 vectors add at most 31 * 8 to it.
+  while (i < half) {
+    // A byte holds 255: 15 times two vectors add at most 30 * 8 to it.
     __m256i bytes = _mm256_setzero_si256();
-    for (unsigned n = 0; n < 31 && i + kWordsPerVector <= words; n++, i += kWordsPerVector) {
-      const __m256i v = Load<combine>(a, b, i);
-      const __m256i low = _mm256_and_si256(v, low_nibbles);
-      const __m256i high = _mm256_and_si256(_mm256_srli_epi16(v, 4), low_nibbles);
-      bytes = _mm256_add_epi8(bytes, _mm256_add_epi8(_mm256_shuffle_epi8(bits_of, low),  //
-                                                     _mm256_shuffle_epi8(bits_of, high)));
+    for (unsigned n = 0; n < 15 && i < half; n++, i += kWordsPerVector) {
+      bytes = _mm256_add_epi8(bytes, _mm256_add_epi8(BitsPerByte(Load<combine>(a, b, i)),  //
+                                                     BitsPerByte(Load<combine>(a, b, half + i))));
     }
     sums = _mm256_add_epi64(sums, _mm256_sad_epu8(bytes, _mm256_setzero_si256()));
   }
@@ -46,7 +52,7 @@ __attribute__((target("avx2"))) uint64_t CountVectors(const uint64_t *a, const u
                    static_cast<uint64_t>(_mm256_extract_epi64(sums, 1)) +
                    static_cast<uint64_t>(_mm256_extract_epi64(sums, 2)) +
                    static_cast<uint64_t>(_mm256_extract_epi64(sums, 3));
-  for (; i < words; i++) count += __builtin_popcountll(Combined(combine, a, b, i));
+  for (i = 2 * half; i < words; i++) count += __builtin_popcountll(Combined(combine, a, b, i));
   return count;
 }
 
