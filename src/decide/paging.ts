@@ -33,9 +33,6 @@ const CHOOSE_MS = 400;
 /** A link that has carried nothing yet is taken for this; the first measurement replaces it. */
 const ASSUMED_BYTES_PER_SEC = 117_000_000;
 
-/** What is sent while the guest is stopped for post-copy may take this long. */
-const PACK_MS = 10;
-
 /** Rounds over what was dirtied in the pass pay while they take longer than this, and shrink to less than this share. */
 const RESIDUAL_MS = 20;
 const SHRINKS_TO = 0.7;
@@ -134,6 +131,11 @@ function tellBandwidth(state: AdaptiveState, paging: PagingState, forecast: Fore
   ];
 }
 
+function packAction(budgetBytes: number): Action {
+  const text = `up to ${formatBytes(budgetBytes)} of what the guest touches first go ahead of it`;
+  return { kind: 'pack', budgetBytes, reason: { text, numbers: { budgetBytes } } };
+}
+
 function keep(
   state: AdaptiveState,
   paging: PagingState,
@@ -216,27 +218,21 @@ function atRoundEnd(
     const text =
       `post-copy: ${left}, ${formatMs(downtimeMs)} of downtime by pre-copy (limit ${formatMs(objective.maxDowntimeMs)}). ` +
       'From here on a host that dies loses the guest';
-    const budgetBytes = Math.round((bandwidth / 1000) * PACK_MS);
-    const quietMs = quietMsOf(state.options, transferMs, nowMs + transferMs);
+    const { options } = state;
+    const quietMs = quietMsOf(options, transferMs, nowMs + transferMs);
+    const packMs = options.hotFirst ? options.packMs : 0;
     return enterPostcopy(state, {
       entry: { kind: 'switching', quietMs },
       actions: [
         ...(quietMs > 0 ? [quietAction()] : []),
-        {
-          kind: 'pack',
-          budgetBytes,
-          reason: {
-            text: `up to ${formatBytes(budgetBytes)} of what the guest touches first go ahead of it`,
-            numbers: { budgetBytes },
-          },
-        },
+        ...(options.hotFirst ? [packAction(Math.round((bandwidth / 1000) * packMs))] : []),
         {
           kind: 'start-postcopy',
           reason: {
             text,
             numbers: {
               ...numbers,
-              forecastDowntimeMs: forecast.downtimeOverheadMs + PACK_MS,
+              forecastDowntimeMs: forecast.downtimeOverheadMs + packMs,
               forecastTmtMs: nowMs + transferMs,
             },
           },

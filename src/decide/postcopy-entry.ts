@@ -19,6 +19,10 @@ export interface PostcopyEntryOptions {
   readonly quietTmtRatio: number;
   /** ... and where that is less than this, it would end before the guest could answer, and is left out. */
   readonly quietMinMs: number;
+  /** On a QEMU that lends its levers, the pages that the guest touches first go ahead of the others after RESUME, */
+  readonly hotFirst: boolean;
+  /** ... and ahead of RESUME as many of them as the link carries in this time. */
+  readonly packMs: number;
 }
 
 export const defaultPostcopyEntry: PostcopyEntryOptions = {
@@ -29,6 +33,8 @@ export const defaultPostcopyEntry: PostcopyEntryOptions = {
   quietRatio: 0.2,
   quietTmtRatio: 0.03,
   quietMinMs: 100,
+  hotFirst: true,
+  packMs: 10,
 };
 
 export type EntryState =
