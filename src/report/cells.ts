@@ -99,10 +99,9 @@ export function alwaysCompleted(cell: Cell): boolean {
 
 /** @param records all attempts of the one cell */
 function cellOf(
-  guest: string,
-  link: string,
-  policy: string,
+  [guest, link, policy]: readonly [string, string, string],
   records: readonly RunRecord[],
+  maxAttempts: number | undefined,
   random: Random,
 ): Cell {
   const runs = countingRuns(records);
@@ -118,7 +117,7 @@ function cellOf(
     runs,
     completion: proportion(completed.length, runs.length),
     cappedRuns: runs.filter(({ capped }) => capped).length,
-    hopeless: cellIsHopeless(records),
+    hopeless: cellIsHopeless(records, maxAttempts),
     postcopyRuns: runs.filter(({ usedPostcopy }) => usedPostcopy).length,
     attempts: {
       all: records.length,
@@ -171,9 +170,10 @@ export function settingsOf(set: ResultSet, random: Random): Setting[] {
   return guests.flatMap((guest) =>
     links.flatMap((link) => {
       if (!records.some((record) => record.guest === guest && record.link === link)) return [];
-      const cells = policies.map((policy) =>
-        cellOf(guest, link, policy, groups.get(keyOf(guest, link, policy)) ?? [], random),
-      );
+      const cells = policies.map((policy) => {
+        const group = groups.get(keyOf(guest, link, policy)) ?? [];
+        return cellOf([guest, link, policy], group, set.maxAttempts, random);
+      });
       const floors = measured(
         cells.flatMap(({ runs }) => runs),
         ({ floorMs }) => floorMs,

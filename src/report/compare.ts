@@ -159,7 +159,7 @@ function cellsByKey(set: ResultSet): Map<string, ComparedCell> {
       if (first === undefined) return [];
       const { guest, link, policy } = first;
       const cell = { guest, link, policy, runs, completed: runs.filter(isCompleted) };
-      return [[key, { ...cell, hopeless: cellIsHopeless(group) }]];
+      return [[key, { ...cell, hopeless: cellIsHopeless(group, set.maxAttempts) }]];
     }),
   );
 }

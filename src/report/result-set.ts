@@ -14,6 +14,8 @@ export interface ResultSet {
   /** In the order of the experiment file. */
   readonly policies: readonly string[];
   readonly records: readonly RunRecord[];
+  /** How often a run was carried out that the machine disturbed; the experiments' default when absent. */
+  readonly maxAttempts?: number;
   /** How to do it again, as lines for a shell. */
   readonly commands?: string;
 }

@@ -35,6 +35,7 @@ export function readResults(directory: string): ResultSet {
     about: experiment.about ?? '',
     machine: existsSync(machinePath) ? (JSON.parse(read(machinePath)) as MachineFacts) : {},
     policies: experiment.policies.map(({ name }) => name),
+    maxAttempts: experiment.maxAttempts,
     records: existsSync(recordsPath) ? parseRunRecords(read(recordsPath)) : [],
     commands: `slackwater-testbed experiment run ${experiment.name}.yaml\nslackwater-testbed report DIR`,
   };
