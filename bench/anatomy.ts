@@ -17,7 +17,7 @@ export interface Anatomy {
   /** From the client's last answer to STOP: it asks at intervals, and the guest is busy. */
   readonly beforeStopMs: number;
   readonly stopToResumeMs: number;
-  /** From RESUME to the first announcement of the guest's address. */
+  /** From RESUME to the first announcement of the guest's address; below 0: before it. */
   readonly announcedMs: number | null;
   /** Pages that the guest waited for between RESUME and its next answer, how long in all, and each. */
   readonly faults: number;
@@ -107,7 +107,7 @@ export function anatomyOf(
     .filter(({ fromMs }) => fromMs < endMs)
     .map(({ fromMs, toMs }) => ({ fromMs: Math.max(fromMs, resumedMs), toMs: Math.min(toMs, endMs) }));
   const later = faults.filter(({ fromMs }) => fromMs >= endMs);
-  const announced = lines.find(({ name, atMs }) => name === 'qemu_announce_self_iter' && atMs >= resumedMs);
+  const announced = lines.find(({ name }) => name === 'qemu_announce_self_iter');
   const stalledMs = coveredMs(within);
   return {
     beforeStopMs: resumedMs - stopToResumeMs - startMs,

@@ -5,6 +5,7 @@
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { cpus, release } from 'node:os';
 import { max, median, min } from 'simple-statistics';
+import { readCpuTimes, stealRatio } from '../testbed/experiment/disturbance.ts';
 import { measuredMigration, type MeasuredRun } from '../testbed/stage/measured-run.ts';
 import type { Stage } from '../testbed/stage/stage.ts';
 
@@ -30,6 +31,8 @@ export interface VariantRow {
   readonly floorMs: number;
   readonly stopToResumeMs: number | null;
   readonly guestMs: number | null;
+  /** What the machine's own host took of its CPUs. Absent in rows from before it was kept. */
+  readonly stealRatio?: number;
   readonly disturbed: boolean;
   readonly coherent: boolean;
   readonly startedAt: string;
@@ -38,18 +41,24 @@ export interface VariantRow {
 
 export type Turn = Pick<VariantRow, 'link' | 'variant' | 'repeat'>;
 
-/** Runs of so many repeats that are not among `done`, in turn. */
+/** More than this taken away makes a run incomparable. */
+const MAX_STEAL_RATIO = 0.03;
+
+/** Runs of so many repeats that are not among `done`, in turn; a disturbed one is not done. */
 export function turnsOf(
   link: string,
   variants: readonly string[],
   repeats: number,
-  done: readonly Turn[],
+  done: readonly VariantRow[],
 ): Turn[] {
   const turns = Array.from({ length: repeats }, (_, repeat) =>
     (repeat % 2 === 0 ? variants : [...variants].reverse()).map((variant) => ({ link, variant, repeat })),
   ).flat();
   const isDone = (turn: Turn): boolean =>
-    done.some((row) => row.link === link && row.variant === turn.variant && row.repeat === turn.repeat);
+    done.some(
+      (row) =>
+        !row.disturbed && row.link === link && row.variant === turn.variant && row.repeat === turn.repeat,
+    );
   return turns.filter((turn) => !isDone(turn));
 }
 
@@ -60,7 +69,9 @@ export async function runTurn(
   options: { readonly goodputBytesPerSec: number; readonly migrateArgs: readonly string[] },
 ): Promise<{ readonly row: VariantRow; readonly run: MeasuredRun }> {
   const startedAt = new Date().toISOString();
+  const before = readCpuTimes();
   const run = await measuredMigration(stage, options);
+  const steal = stealRatio(before, readCpuTimes());
   const { document } = run.controller;
   const row = {
     ...turn,
@@ -69,7 +80,8 @@ export async function runTurn(
     floorMs: run.floorMs,
     stopToResumeMs: document?.downtime_stop_to_resume_ms ?? null,
     guestMs: run.guestDowntime?.silenceMs ?? null,
-    disturbed: run.guestDowntime?.disturbed ?? true,
+    stealRatio: steal,
+    disturbed: steal > MAX_STEAL_RATIO || (run.guestDowntime?.disturbed ?? true),
     coherent: run.coherence.coherent,
     startedAt,
     machine: `${cpus().length} x ${cpus()[0]?.model ?? 'unknown'}, Linux ${release()}, Node ${process.version}`,
@@ -88,7 +100,7 @@ export function keepRow(path: string, row: VariantRow, repeats: number): void {
   appendFileSync(path, `${JSON.stringify(row)}\n`);
   const ms = (value: number | null): string => `${value?.toFixed(0) ?? '-'} ms`;
   process.stderr.write(
-    `${row.link} ${row.variant} ${row.repeat + 1}/${repeats}: ${row.outcome}, total ${ms(row.tmtMs)}, client ${ms(row.guestMs)}\n`,
+    `${row.link} ${row.variant} ${row.repeat + 1}/${repeats}: ${row.outcome}, total ${ms(row.tmtMs)}, client ${ms(row.guestMs)}${row.disturbed ? ', disturbed' : ''}\n`,
   );
 }
 

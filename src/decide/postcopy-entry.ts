@@ -19,6 +19,11 @@ export interface PostcopyEntryOptions {
   readonly quietTmtRatio: number;
   /** ... and where that is less than this, it would end before the guest could answer, and is left out. */
   readonly quietMinMs: number;
+  /**
+   * On a patched QEMU, which spreads the background push evenly: it gets this share of what the link carries, so that no queue
+   * builds up that requested pages would wait in. Null: it gets all of it, with a quiet start or without.
+   */
+  readonly paceRatio: number | null;
   /** On a QEMU that lends its levers, the pages that the guest touches first go ahead of the others after RESUME, */
   readonly hotFirst: boolean;
   /** ... and ahead of RESUME as many of them as the link carries in this time. */
@@ -33,6 +38,7 @@ export const defaultPostcopyEntry: PostcopyEntryOptions = {
   quietRatio: 0.2,
   quietTmtRatio: 0.03,
   quietMinMs: 100,
+  paceRatio: 0.93,
   hotFirst: true,
   packMs: 10,
 };
@@ -65,6 +71,20 @@ export function quietAction(): Action {
     kind: 'set-parameters',
     change: { maxPostcopyBandwidthBytesPerSec: QUIET_BYTES_PER_SEC },
     reason: { text: 'quiet start: page requests first, the background push waits', numbers: {} },
+  };
+}
+
+/** Has the background push leave room on the link, within what the operator allows it. */
+export function paceAction(context: PolicyContext, bytesPerSec: number): Action {
+  const allowed = context.parameters.maxPostcopyBandwidthBytesPerSec ?? 0;
+  const paced = Math.round(allowed > 0 ? Math.min(allowed, bytesPerSec) : bytesPerSec);
+  return {
+    kind: 'set-parameters',
+    change: { maxPostcopyBandwidthBytesPerSec: paced },
+    reason: {
+      text: 'the background push leaves room on the link: requested pages do not queue behind it',
+      numbers: { bytesPerSec: paced },
+    },
   };
 }
 
