@@ -38,7 +38,7 @@ export const defaultPostcopyEntry: PostcopyEntryOptions = {
   quietRatio: 0.2,
   quietTmtRatio: 0.03,
   quietMinMs: 100,
-  paceRatio: 0.93,
+  paceRatio: 0.98,
   hotFirst: true,
   packMs: 10,
 };
