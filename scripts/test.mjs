@@ -22,7 +22,7 @@ const ON_PATCHED = ['pages', 'kvm', 'series'].map(fileNamed);
 const SUITES = {
   unit: { jobs: 2, timeoutMs: 120_000 },
   contract: { jobs: 2, timeoutMs: 120_000 },
-  patient: { jobs: 2, timeoutMs: 3_600_000, folder: 'live', only: PATIENT },
+  patient: { jobs: 3, timeoutMs: 3_600_000, folder: 'live', only: PATIENT },
   live: { jobs: 1, timeoutMs: 3_600_000, skip: [...PATIENT, ...ON_PATCHED] },
   patched: {
     jobs: 1,
