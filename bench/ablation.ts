@@ -5,10 +5,11 @@
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { median } from 'simple-statistics';
+import { DEMO_GUEST } from '../testbed/demo/demo.ts';
 import { openLaboratory } from '../testbed/stage/laboratory.ts';
 import { measureFloorGoodput } from '../testbed/stage/measured-run.ts';
 import { Stage } from '../testbed/stage/stage.ts';
-import { cell, HOT_GUEST, keepRow, readRows, runTurn, turnsOf, type VariantRow } from './variant-runs.ts';
+import { cell, keepRow, readRows, runTurn, turnsOf, type VariantRow } from './variant-runs.ts';
 
 const SETTLE_MS = 2000;
 const VARIANTS = ['plain', 'drain', 'quiet', 'both'];
@@ -30,7 +31,7 @@ for (const link of links) {
   const turns = turnsOf(link, variants, repeats, readRows<VariantRow>(values.results));
   if (turns.length === 0) continue;
   // At 100 Mbit/s the same guest would take a minute a run; half of it shows the same switch.
-  const guest = { ...HOT_GUEST, memoryMib: link === '100mbit' ? 256 : HOT_GUEST.memoryMib };
+  const guest = { ...DEMO_GUEST, memoryMib: link === '100mbit' ? 256 : DEMO_GUEST.memoryMib };
   const stage = await Stage.create({ laboratory, link, guest });
   try {
     const goodputBytesPerSec = await measureFloorGoodput(stage);

@@ -5,21 +5,9 @@
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { cpus, release } from 'node:os';
 import { max, median, min } from 'simple-statistics';
-import { readCpuTimes, stealRatio } from '../testbed/experiment/disturbance.ts';
+import { disturbancesOf, readCpuTimes, stealRatio } from '../testbed/experiment/disturbance.ts';
 import { measuredMigration, type MeasuredRun } from '../testbed/stage/measured-run.ts';
 import type { Stage } from '../testbed/stage/stage.ts';
-
-const MIB = 1024 * 1024;
-
-/** Rewrites 64 MiB at 200 MiB/s: never converges at 1 Gbit/s. */
-export const HOT_GUEST = {
-  memoryMib: 512,
-  vcpus: 1,
-  pattern: { kind: 'steady', setBytes: 64 * MIB, rateBytesPerSec: 200 * MIB },
-  seed: 1,
-  work: false,
-  diskBlocksPerSec: 20,
-} as const;
 
 /** What every row has. */
 export interface VariantRow {
@@ -41,24 +29,18 @@ export interface VariantRow {
 
 export type Turn = Pick<VariantRow, 'link' | 'variant' | 'repeat'>;
 
-/** More than this taken away makes a run incomparable. */
-const MAX_STEAL_RATIO = 0.03;
-
-/** Runs of so many repeats that are not among `done`, in turn; a disturbed one is not done. */
+/** Runs of so many repeats that are not among `done`, in turn. */
 export function turnsOf(
   link: string,
   variants: readonly string[],
   repeats: number,
-  done: readonly VariantRow[],
+  done: readonly Turn[],
 ): Turn[] {
   const turns = Array.from({ length: repeats }, (_, repeat) =>
     (repeat % 2 === 0 ? variants : [...variants].reverse()).map((variant) => ({ link, variant, repeat })),
   ).flat();
   const isDone = (turn: Turn): boolean =>
-    done.some(
-      (row) =>
-        !row.disturbed && row.link === link && row.variant === turn.variant && row.repeat === turn.repeat,
-    );
+    done.some((row) => row.link === link && row.variant === turn.variant && row.repeat === turn.repeat);
   return turns.filter((turn) => !isDone(turn));
 }
 
@@ -81,7 +63,7 @@ export async function runTurn(
     stopToResumeMs: document?.downtime_stop_to_resume_ms ?? null,
     guestMs: run.guestDowntime?.silenceMs ?? null,
     stealRatio: steal,
-    disturbed: steal > MAX_STEAL_RATIO || (run.guestDowntime?.disturbed ?? true),
+    disturbed: disturbancesOf(run, { steal, foreign: null }).length > 0,
     coherent: run.coherence.coherent,
     startedAt,
     machine: `${cpus().length} x ${cpus()[0]?.model ?? 'unknown'}, Linux ${release()}, Node ${process.version}`,

@@ -56,18 +56,20 @@ t.test('where post-copy is forbidden the limit is kept, or raised only by the op
   const refused = await migrate(stage, '--no-postcopy');
   t.equal(refused.exitCode, 4, refused.stderr);
   t.equal(refused.document?.outcome, 'source-running');
-  t.match(
-    refused.document?.reason,
-    /needs a downtime of [\d.]+ m?s \(--allow-downtime\), or [\d.]+ [MG]B\/s/,
-  );
+  const { reason } = refused.document!;
+  t.match(reason, /needs a downtime of [\d.]+ m?s \(--allow-downtime\), or [\d.]+ [MG]B\/s/);
   t.same(await readSettings(stage.source), before);
   await checkCoherence(t, stage, stage.source);
 
   const destination = await stage.addDestination();
-  const allowed = await migrate(stage, '--no-postcopy', '--allow-downtime', '3s');
+  // What it says is needed, twice: the machine may be slower now than it was then.
+  const [, figure, unit] = /needs a downtime of ([\d.]+) (m?s)/.exec(reason) ?? [];
+  const allowedMs = 2 * Math.ceil(Number(figure) * (unit === 's' ? 1000 : 1));
+  const allowed = await migrate(stage, '--no-postcopy', '--allow-downtime', `${allowedMs}ms`);
   t.equal(allowed.exitCode, 0, allowed.stderr);
   const { downtime_stop_to_resume_ms: actualMs, downtime_forecast_ms: forecastMs } = allowed.document!;
-  t.ok(actualMs! <= 3000, `${actualMs} ms`);
+  t.ok(forecastMs! <= allowedMs, `forecast ${forecastMs} of ${allowedMs} ms`);
+  t.ok(actualMs! <= allowedMs, `${actualMs} of ${allowedMs} ms`);
   t.ok(
     Math.abs(actualMs! - forecastMs!) <= 0.25 * actualMs! + allowed.stolenMs,
     `forecast ${forecastMs} ms, actual ${actualMs} ms, ${allowed.stolenMs} ms stolen`,

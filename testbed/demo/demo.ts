@@ -9,7 +9,7 @@ import { Stage } from '../stage/stage.ts';
 const MIB = 1024 * 1024;
 
 /** 512 MiB, all filled, of which 64 MiB are rewritten at 200 MiB/s: more than 1 Gbit/s carries. */
-const DEMO_GUEST = {
+export const DEMO_GUEST = {
   memoryMib: 512,
   vcpus: 1,
   pattern: { kind: 'steady', setBytes: 64 * MIB, rateBytesPerSec: 200 * MIB },

@@ -36,9 +36,6 @@ fill:
     addl $PAGE, %esi
     cmpl $END, %esi
     jb fill
-    movw $DATA, %dx
-    movb $'A', %al
-    outb %al, %dx
     movl $BEGIN, %ebx
 pass:
     movl %ebx, %esi
