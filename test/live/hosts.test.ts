@@ -25,6 +25,9 @@ import { sshdPath } from './support/sshd.ts';
 const sshd = process.getuid?.() === 0 ? await sshdPath() : null;
 const skip = sshd === null && 'needs root, and an sshd (apt-get install openssh-server)';
 
+/** A keeper undoes what was not renewed for 30 s; the rest is for a machine on which two other tests run. */
+const UNDONE_WITHIN_MS = 90_000;
+
 const host = (name: string, address: string, nic = 'eth0'): string =>
   `{ ssh: ${name}, nic: ${nic}, address: ${address}, qemu: /usr/bin/qemu-system-x86_64 }`;
 
@@ -125,8 +128,11 @@ async function leftoversOf(
 async function inMidMigration(t: Test, hosts: HostNamespaces): Promise<Run> {
   const slow = { links: '[50mbit]', policies: '[qemu-default]', cap: '120s' };
   const run = startExperiment(t, hosts, experimentText(slow));
-  const migrates = (): boolean => /round 1|first round|migrating/i.test(run.said());
-  t.ok(await becomes(migrates, 60_000), run.said());
+  const startMs = performance.now();
+  // Beside two other tests, preparing alone has taken a minute: the limit is for what never comes.
+  const inRound1 = (): boolean => /round 1/.test(run.said());
+  t.ok((await becomes(() => inRound1() || run.child.exitCode !== null, 180_000)) && inRound1(), run.said());
+  t.comment(`in its first round after ${((performance.now() - startMs) / 1000).toFixed(0)} s`);
   await delay(2000);
   t.not((await leftoversOf(hosts, 'src')).length, 0, 'the source has what a migration needs');
   return run;
@@ -200,7 +206,7 @@ t.test('an experiment on machines reached over ssh', { skip }, async (t) => {
       run.child.kill('SIGKILL');
       await hosts.killKeeper('dst');
       const clean = async (): Promise<boolean> => (await leftoversOf(hosts, 'src')).length === 0;
-      t.ok(await becomes(clean, 45_000));
+      t.ok(await becomes(clean, UNDONE_WITHIN_MS));
       t.comment(`gone after ${((performance.now() - killedMs) / 1000).toFixed(0)} s`);
       t.not(
         (await leftoversOf(hosts, 'dst')).length,
@@ -225,7 +231,7 @@ t.test('an experiment on machines reached over ssh', { skip }, async (t) => {
     const seconds = (): string => ((performance.now() - cutMs) / 1000).toFixed(0);
     await hosts.testbed.cutLink('src');
     const clean = async (): Promise<boolean> => (await leftoversOf(hosts, 'src')).length === 0;
-    t.ok(await becomes(clean, 45_000));
+    t.ok(await becomes(clean, UNDONE_WITHIN_MS));
     t.comment(`src clean after ${seconds()} s`);
     t.same(await leftoversOf(hosts, 'src'), []);
     t.equal(await run.ended, 4, run.said());
