@@ -16,14 +16,15 @@ export const TRACED = [
 export interface Anatomy {
   /** From the client's last answer to STOP: it asks at intervals, and the guest is busy. */
   readonly beforeStopMs: number;
+  /** What of STOP to RESUME lies in the silence: nothing where the guest answers between RESUME and its first stall. */
   readonly stopToResumeMs: number;
   /** From RESUME to the first announcement of the guest's address; below 0: before it. */
   readonly announcedMs: number | null;
-  /** Pages that the guest waited for between RESUME and its next answer, how long in all, and each. */
+  /** Pages that the guest waited for between RESUME and the silence's end, how long in all, and each. */
   readonly faults: number;
   readonly stalledMs: number;
   readonly faultMs: number | null;
-  /** From RESUME to the next answer, less the stalls: a guest that runs, and is not yet as fast as it was. */
+  /** From RESUME to the silence's end, less the stalls: a guest that runs, and is not yet as fast as it was. */
   readonly runningMs: number;
   /** The same after that answer, while the background push runs. */
   readonly laterFaults: number;
@@ -90,7 +91,7 @@ function medianMs(faults: readonly Fault[]): number | null {
   return faults.length === 0 ? null : median(faults.map(({ fromMs, toMs }) => toMs - fromMs));
 }
 
-/** Null where the trace tells of no guest that began to run within the silence. */
+/** The parts of a silence, which add up to it. Null where the trace tells of no switchover before its end. */
 export function anatomyOf(
   log: string,
   silence: { readonly startRealtimeMs: number; readonly endRealtimeMs: number },
@@ -101,22 +102,28 @@ export function anatomyOf(
     ({ name, text }) => name === 'runstate_set' && text.endsWith('(running)'),
   )?.atMs;
   const { startRealtimeMs: startMs, endRealtimeMs: endMs } = silence;
-  if (resumedMs === undefined || resumedMs < startMs || resumedMs > endMs) return null;
+  if (resumedMs === undefined || resumedMs - stopToResumeMs > endMs) return null;
+  const stoppedMs = resumedMs - stopToResumeMs;
+  const overlapMs = (fromMs: number, toMs: number): number =>
+    Math.max(0, Math.min(toMs, endMs) - Math.max(fromMs, startMs));
   const faults = faultsOf(lines).filter(({ toMs }) => toMs > resumedMs);
   const within = faults
-    .filter(({ fromMs }) => fromMs < endMs)
-    .map(({ fromMs, toMs }) => ({ fromMs: Math.max(fromMs, resumedMs), toMs: Math.min(toMs, endMs) }));
+    .filter(({ fromMs, toMs }) => fromMs < endMs && toMs > startMs)
+    .map(({ fromMs, toMs }) => ({
+      fromMs: Math.max(fromMs, resumedMs, startMs),
+      toMs: Math.min(toMs, endMs),
+    }));
   const later = faults.filter(({ fromMs }) => fromMs >= endMs);
   const announced = lines.find(({ name }) => name === 'qemu_announce_self_iter');
   const stalledMs = coveredMs(within);
   return {
-    beforeStopMs: resumedMs - stopToResumeMs - startMs,
-    stopToResumeMs,
+    beforeStopMs: overlapMs(startMs, stoppedMs),
+    stopToResumeMs: overlapMs(stoppedMs, resumedMs),
     announcedMs: announced === undefined ? null : announced.atMs - resumedMs,
     faults: within.length,
     stalledMs,
     faultMs: medianMs(within),
-    runningMs: endMs - resumedMs - stalledMs,
+    runningMs: overlapMs(resumedMs, endMs) - stalledMs,
     laterFaults: later.length,
     laterFaultMs: medianMs(later),
   };

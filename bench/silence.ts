@@ -109,13 +109,9 @@ for (const turn of turnsOf('lan-1g', names, repeats, undisturbed(readRows<Row>(v
     const { row, run } = await runTurn(stage, turn, { goodputBytesPerSec, migrateArgs });
     const log = await readFile(destination.logPath, 'utf8');
     const { stopToResumeMs } = row;
-    // Of the client's silences the one that the switchover lies in: on a disturbed machine it need not be the longest.
-    const [anatomy = null] =
-      stopToResumeMs === null
-        ? []
-        : run.prober.silences
-            .map((silence) => anatomyOf(log, silence, stopToResumeMs))
-            .filter((each) => each !== null);
+    const [longest] = run.prober.silences;
+    const anatomy =
+      stopToResumeMs === null || longest === undefined ? null : anatomyOf(log, longest, stopToResumeMs);
     keepRow(values.results, { ...row, anatomy } as Row, repeats);
   } finally {
     await stage.testbed.down();

@@ -2,7 +2,7 @@
 // The sidecar beside a VM: waits for a migration that anybody starts, controls that one with what its starter enabled,
 // gives everything back and waits for the next. Never cancels what others started: interrupted, it lets go.
 
-import { Settings } from '../act/index.ts';
+import { hasPageLevers, Settings } from '../act/index.ts';
 import { type Clock, systemClock } from '../common/index.ts';
 import type { Outcome, PolicyContext } from '../model/index.ts';
 import { canSampleDirtyPages } from '../observe/index.ts';
@@ -44,6 +44,7 @@ interface Attached {
   readonly deps: AttachDeps;
   readonly clock: Clock;
   readonly canSample: boolean;
+  readonly pacesPostcopy: boolean;
 }
 
 /** Stays until the VM ends, `signal` is aborted, or (`once`) one migration is over. Returns the last outcome. */
@@ -65,6 +66,7 @@ export async function attach(options: AttachOptions, deps: AttachDeps): Promise<
     }
     const schema = await source.client.readSchema();
     const canSample = options.mode !== 'observe' && canSampleDirtyPages(schema);
+    const offered = { canSample, pacesPostcopy: hasPageLevers(schema) };
     custody = Custody.open(ends, { insecure: options.insecure, ...deps });
     const settings = await Settings.read(source.client, 'source', custody.journal);
     for (;;) {
@@ -76,7 +78,7 @@ export async function attach(options: AttachOptions, deps: AttachDeps): Promise<
         return last;
       }
       last = await controlOne(
-        { source, destination: ends[1] ?? null, custody, options, deps, clock, canSample },
+        { source, destination: ends[1] ?? null, custody, options, deps, clock, ...offered },
         settings,
       );
       deps.onOutcome(last);
@@ -145,6 +147,7 @@ async function controlOne(attached: Attached, settings: Settings): Promise<Outco
     parameters: settings.parameters,
     switchoverMs: SWITCHOVER_MS,
     sendQueueBytes: readSendQueueBytes(),
+    pacesPostcopy: attached.pacesPostcopy,
     pages: null,
   };
   const startedAtMs = clock.wallMs();

@@ -3,7 +3,14 @@
 // everything put back. The guest runs in exactly one place when this returns.
 
 import { readFileSync } from 'node:fs';
-import { forgetPause, hasPausedGuest, type RawParameters, readCapabilities, Settings } from '../act/index.ts';
+import {
+  forgetPause,
+  hasPageLevers,
+  hasPausedGuest,
+  type RawParameters,
+  readCapabilities,
+  Settings,
+} from '../act/index.ts';
 import { type Clock, RefusedError, systemClock } from '../common/index.ts';
 import type { Outcome, PolicyCapability, PolicyContext } from '../model/index.ts';
 import { canSampleDirtyPages } from '../observe/index.ts';
@@ -221,6 +228,7 @@ async function prepare(
     parameters: settings.parameters,
     switchoverMs: SWITCHOVER_MS,
     sendQueueBytes: readSendQueueBytes(),
+    pacesPostcopy: hasPageLevers(held.sourceSchema),
     pages: (await pages?.watch(WATCH_MS)) ?? null,
   };
   return { settings, context };

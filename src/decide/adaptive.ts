@@ -18,12 +18,7 @@ import {
 } from './adaptive-state.ts';
 import { asScheduled, duringFirstPass } from './first-pass.ts';
 import { choosePlan, type Plan } from './plan.ts';
-import {
-  defaultPostcopyEntry,
-  type PostcopyEntryOptions,
-  quietMsOf,
-  stepPostcopy,
-} from './postcopy-entry.ts';
+import { defaultPostcopyEntry, makeRoom, type PostcopyEntryOptions, stepPostcopy } from './postcopy-entry.ts';
 import { beginPaging, stepPaging } from './paging.ts';
 import { deadlineReason, holdReason, moreRoundsReason, releaseReason, stuckReason } from './reasons.ts';
 
@@ -134,17 +129,15 @@ function step(state: AdaptiveState, input: PolicyInput): PolicyStep<AdaptiveStat
     return stepPaging(state, phase.paging, nowMs, observation, forecast);
   }
   if (observation.status === 'postcopy-active') {
-    // Somebody else switched: take the entry over where it stands.
+    // Somebody else switched: until RESUME room for the page requests can still be made.
     const pushMs = restMs(forecast, observation);
-    return enterPostcopy(
-      state,
-      stepPostcopy(
-        state.options,
-        context,
-        { kind: 'switching', quietMs: quietMsOf(state.options, pushMs, nowMs + pushMs) },
-        input,
-      ),
-    );
+    const room =
+      observation.destinationResumed === true
+        ? { actions: [], quietMs: 0 }
+        : makeRoom(state.options, context, forecast.bandwidthBytesPerSec, { pushMs, tmtMs: nowMs + pushMs });
+    const entry = { kind: 'switching', quietMs: room.quietMs } as const;
+    const entered = stepPostcopy(state.options, context, entry, input);
+    return enterPostcopy(state, { ...entered, actions: [...room.actions, ...entered.actions] });
   }
   if (observation.status === 'active' && observation.round === 1 && state.decidedRound <= 1) {
     return duringFirstPass(state, nowMs, observation, forecast);

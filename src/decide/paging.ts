@@ -23,7 +23,7 @@ import {
 } from './adaptive-state.ts';
 import type { PagingState } from './paging-state.ts';
 import { type DeferralPlan, dirtyBytesWithin, planDeferral } from './page-plan.ts';
-import { paceAction, quietAction, quietMsOf } from './postcopy-entry.ts';
+import { makeRoom } from './postcopy-entry.ts';
 import { holdReason } from './reasons.ts';
 
 /** How often pages are looked at within a round, and the deferred set chosen anew. */
@@ -219,14 +219,12 @@ function atRoundEnd(
       `post-copy: ${left}, ${formatMs(downtimeMs)} of downtime by pre-copy (limit ${formatMs(objective.maxDowntimeMs)}). ` +
       'From here on a host that dies loses the guest';
     const { options } = state;
-    const { paceRatio } = options;
-    const quietMs = paceRatio === null ? quietMsOf(options, transferMs, nowMs + transferMs) : 0;
+    const room = makeRoom(options, context, bandwidth, { pushMs: transferMs, tmtMs: nowMs + transferMs });
     const packMs = options.hotFirst ? options.packMs : 0;
     return enterPostcopy(state, {
-      entry: { kind: 'switching', quietMs },
+      entry: { kind: 'switching', quietMs: room.quietMs },
       actions: [
-        ...(paceRatio === null ? [] : [paceAction(context, bandwidth * paceRatio)]),
-        ...(quietMs > 0 ? [quietAction()] : []),
+        ...room.actions,
         ...(options.hotFirst ? [packAction(Math.round((bandwidth / 1000) * packMs))] : []),
         {
           kind: 'start-postcopy',
@@ -235,7 +233,7 @@ function atRoundEnd(
             numbers: {
               ...numbers,
               forecastDowntimeMs: forecast.downtimeOverheadMs + packMs,
-              forecastTmtMs: nowMs + transferMs / (paceRatio ?? 1),
+              forecastTmtMs: nowMs + transferMs / (options.paceRatio ?? 1),
             },
           },
         },

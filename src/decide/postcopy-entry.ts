@@ -20,8 +20,8 @@ export interface PostcopyEntryOptions {
   /** ... and where that is less than this, it would end before the guest could answer, and is left out. */
   readonly quietMinMs: number;
   /**
-   * On a patched QEMU, which spreads the background push evenly: it gets this share of what the link carries, so that no queue
-   * builds up that requested pages would wait in. Null: it gets all of it, with a quiet start or without.
+   * Where QEMU spreads the background push evenly, it gets this share of what the link carries instead of a quiet start, so that
+   * no queue builds up that requested pages would wait in. Null: it gets all of it.
    */
   readonly paceRatio: number | null;
   /** On a QEMU that lends its levers, the pages that the guest touches first go ahead of the others after RESUME, */
@@ -66,7 +66,7 @@ const QUIET_BYTES_PER_SEC = 1_000_000;
 const MAX_DRAIN_MS = 500;
 
 /** Has the background push wait; set before the switch, so that it holds from RESUME on. */
-export function quietAction(): Action {
+function quietAction(): Action {
   return {
     kind: 'set-parameters',
     change: { maxPostcopyBandwidthBytesPerSec: QUIET_BYTES_PER_SEC },
@@ -75,7 +75,7 @@ export function quietAction(): Action {
 }
 
 /** Has the background push leave room on the link, within what the operator allows it. */
-export function paceAction(context: PolicyContext, bytesPerSec: number): Action {
+function paceAction(context: PolicyContext, bytesPerSec: number): Action {
   const allowed = context.parameters.maxPostcopyBandwidthBytesPerSec ?? 0;
   const paced = Math.round(allowed > 0 ? Math.min(allowed, bytesPerSec) : bytesPerSec);
   return {
@@ -97,9 +97,23 @@ function openAction(context: PolicyContext, numbers: Record<string, number>): Ac
 }
 
 /** How long the background push may be held back; 0: not at all. */
-export function quietMsOf(options: PostcopyEntryOptions, pushMs: number, tmtMs: number): number {
+function quietMsOf(options: PostcopyEntryOptions, pushMs: number, tmtMs: number): number {
   const quietMs = Math.min(pushMs * options.quietRatio, tmtMs * options.quietTmtRatio);
   return options.quietStart && quietMs >= options.quietMinMs ? quietMs : 0;
+}
+
+/** What is set before the switch so that page requests need not wait behind the background push, and for how long. */
+export function makeRoom(
+  options: PostcopyEntryOptions,
+  context: PolicyContext,
+  bandwidthBytesPerSec: number | null,
+  forecast: { readonly pushMs: number; readonly tmtMs: number },
+): { readonly actions: readonly Action[]; readonly quietMs: number } {
+  if (context.pacesPostcopy && options.paceRatio !== null && bandwidthBytesPerSec !== null) {
+    return { actions: [paceAction(context, bandwidthBytesPerSec * options.paceRatio)], quietMs: 0 };
+  }
+  const quietMs = quietMsOf(options, forecast.pushMs, forecast.tmtMs);
+  return { actions: quietMs > 0 ? [quietAction()] : [], quietMs };
 }
 
 /** The first actions of the switch, with what is dirty by then as `choice` says. */
@@ -113,8 +127,9 @@ export function beginPostcopy(
 ): EntryStep {
   const bandwidth = forecast.bandwidthBytesPerSec;
   const pushMs = bandwidth === null ? 0 : (choice.dirtyAtSwitchBytes / bandwidth) * 1000;
-  const quietMs = quietMsOf(options, pushMs, choice.tmtMs.expected);
-  const actions: Action[] = quietMs > 0 ? [quietAction()] : [];
+  const room = makeRoom(options, context, bandwidth, { pushMs, tmtMs: choice.tmtMs.expected });
+  const { quietMs } = room;
+  const actions = [...room.actions];
   const queueMs = bandwidth === null ? 0 : (context.sendQueueBytes / bandwidth) * 1000;
   if (queueMs <= options.drainOverMs) {
     actions.push({ kind: 'start-postcopy', reason });

@@ -57,6 +57,8 @@ export interface PolicyContext {
   readonly switchoverMs: number;
   /** How many bytes may wait in the source's socket, ahead of anything urgent. */
   readonly sendQueueBytes: number;
+  /** QEMU spreads the background pages of post-copy evenly where max-postcopy-bandwidth limits them (patched QEMU). */
+  readonly pacesPostcopy: boolean;
   /** What was seen of the guest's pages before the migration; null where QEMU does not show them, or lend its levers. */
   readonly pages: PageSummary | null;
 }

@@ -50,8 +50,18 @@ t.test('a silence falls into what came before, the switch, stalls and running', 
   t.end();
 });
 
-t.test('a silence in which no guest began to run has none', (t) => {
-  t.equal(anatomyOf(LOG, silence(120, 130), 20), null);
+t.test('of a silence that begins after RESUME only what lies in it counts', (t) => {
+  t.match(anatomyOf(LOG, silence(112, 130), 20), { beforeStopMs: 0, stopToResumeMs: 0, faults: 2 });
+  const { stalledMs, runningMs } = anatomyOf(LOG, silence(112, 130), 20) ?? {};
+  t.same(
+    [stalledMs, runningMs].map((ms) => Math.round(ms ?? NaN)),
+    [6, 12],
+  );
+  t.end();
+});
+
+t.test('a silence before the switchover, and a log without one, have none', (t) => {
+  t.equal(anatomyOf(LOG, silence(40, 70), 20), null);
   t.equal(anatomyOf('', silence(70, 130), 20), null);
   t.end();
 });

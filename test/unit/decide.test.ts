@@ -3,63 +3,12 @@ import fc from 'fast-check';
 import t from 'tap';
 import { choosePlan, createAdaptivePolicy, policyByName, stepStall } from '../../src/decide/index.ts';
 import { dirtyBytesWithin, initForecast, predictChoices, stepForecast } from '../../src/forecast/index.ts';
-import type { Action, DirtyCurve, Forecast, Objective, PolicyContext } from '../../src/model/index.ts';
+import type { Action, DirtyCurve, Forecast, PolicyContext } from '../../src/model/index.ts';
 import { GIGABIT_BYTES_PER_SEC, MIB, observation } from './support/observation.ts';
-import { OBJECTIVE, policyContext } from './support/policy-context.ts';
+import { OBJECTIVE } from './support/policy-context.ts';
+import { context, FAST, precopy, SLOW } from './support/precopy.ts';
 
 const BANDWIDTH = GIGABIT_BYTES_PER_SEC;
-
-function context(objective: Partial<Objective> = {}, postcopyReady = true): PolicyContext {
-  return policyContext({
-    objective: { ...OBJECTIVE, ...objective },
-    postcopyReady,
-    preemptReady: postcopyReady,
-  });
-}
-
-/** Runs a policy through the pre-copy of a guest with that curve; returns the actions by round, until it acts. */
-function precopy(curve: DirtyCurve, policyContext: PolicyContext, maxRounds = 20) {
-  const policy = createAdaptivePolicy();
-  let { state } = policy.init(policyContext);
-  let forecasting = initForecast({ switchoverMs: 40 });
-  const actions: Action[] = [];
-  let atMs = 0;
-  let roundMs = (480 * MIB) / (BANDWIDTH / 1000);
-  const samples = [100, 300, 1000].map((windowMs) => ({
-    windowMs,
-    dirtyBytes: dirtyBytesWithin(curve, windowMs),
-  }));
-  for (let round = 2; round < maxRounds; round++) {
-    atMs += roundMs;
-    const dirty = Math.min(512 * MIB, dirtyBytesWithin(curve, roundMs));
-    const seen = observation({
-      atMs,
-      round,
-      roundStartMs: atMs,
-      endedRoundMs: roundMs,
-      dirtyAtRoundStartBytes: dirty,
-      remainingBytes: dirty,
-      dirtySamples: round === 2 ? samples : [],
-    });
-    const folded = stepForecast(forecasting, seen);
-    forecasting = folded.state;
-    const step = policy.step(state, {
-      kind: 'observation',
-      nowMs: atMs,
-      observation: seen,
-      forecast: folded.forecast,
-    });
-    state = step.state;
-    actions.push(...step.actions);
-    if (step.actions.some(({ kind }) => kind !== 'continue')) return { round, actions, atMs, state, policy };
-    roundMs = dirty / (BANDWIDTH / 1000);
-  }
-  return { round: maxRounds, actions, atMs, state, policy };
-}
-
-/** H 64 MiB at an initial rate of 200 and of 20 MiB/s. */
-const FAST: DirtyCurve = { hotBytes: 64 * MIB, tauMs: 320, coldBytesPerMs: 0 };
-const SLOW: DirtyCurve = { hotBytes: 64 * MIB, tauMs: 3200, coldBytesPerMs: 0 };
 
 function releases(actions: readonly Action[]) {
   return actions.filter(
@@ -88,16 +37,6 @@ t.test('a guest that never converges goes post-copy right after the first round'
   const last = run.actions.at(-1);
   t.equal(last?.kind, 'start-postcopy');
   t.match(last?.reason.text, /pre-copy would not come below .* \(limit 300 ms\)/);
-  t.end();
-});
-
-t.test('a send queue that is long in time is drained before the switch', (t) => {
-  const run = precopy(FAST, { ...context(), sendQueueBytes: 32 * MIB });
-  t.notOk(run.actions.some(({ kind }) => kind === 'start-postcopy'));
-  const early = run.policy.step(run.state, { kind: 'tick', nowMs: run.atMs + 200 });
-  t.same(early.actions, []);
-  const due = run.policy.step(early.state, { kind: 'tick', nowMs: run.atMs + 300 });
-  t.equal(due.actions[0]?.kind, 'start-postcopy');
   t.end();
 });
 

@@ -82,6 +82,7 @@ const kindsOf = (actions: readonly Action[]): string[] => actions.map(({ kind })
 const HOT = byHeat({ 0: 448, 16: 64 });
 const context = (fields: Partial<PolicyContext> = {}): PolicyContext =>
   policyContext({
+    pacesPostcopy: true,
     pages: pages({ pagesByHeat: HOT, pendingPages: null, deferredPages: null, endsRound: null }),
     ...fields,
   });

@@ -30,6 +30,7 @@ export function policyContext(fields: Partial<PolicyContext> = {}): PolicyContex
     },
     switchoverMs: 30,
     sendQueueBytes: 4 * MIB,
+    pacesPostcopy: false,
     pages: null,
     ...fields,
   };

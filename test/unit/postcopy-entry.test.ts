@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// How the adaptive policy enters post-copy: what is set before the switch, and when the switch comes.
+
+import t from 'tap';
+import { createAdaptivePolicy } from '../../src/decide/index.ts';
+import { initForecast, stepForecast } from '../../src/forecast/index.ts';
+import type { Action } from '../../src/model/index.ts';
+import { GIGABIT_BYTES_PER_SEC as BANDWIDTH, MIB, observation } from './support/observation.ts';
+import { context, FAST, precopy } from './support/precopy.ts';
+
+const pushLimits = (actions: readonly Action[]): (number | undefined)[] =>
+  actions.flatMap((action) =>
+    action.kind === 'set-parameters' ? [action.change.maxPostcopyBandwidthBytesPerSec ?? []].flat() : [],
+  );
+
+t.test('where QEMU spreads the push evenly, it is given a little less than the link carries', (t) => {
+  const run = precopy(FAST, { ...context(), pacesPostcopy: true });
+  t.equal(run.actions.at(-1)?.kind, 'start-postcopy');
+  const [limit = 0, ...others] = pushLimits(run.actions);
+  t.same(others, []);
+  t.ok(limit > 0.9 * BANDWIDTH && limit < BANDWIDTH, `${limit}`);
+  t.end();
+});
+
+t.test('when somebody else has switched, room is made for page requests as long as it helps', (t) => {
+  const taken = (destinationResumed: boolean | null) => {
+    const policy = createAdaptivePolicy();
+    const seen = observation({
+      kind: 'status',
+      status: 'postcopy-active',
+      atMs: 4000,
+      remainingBytes: 128 * MIB,
+      bandwidthBytesPerSec: BANDWIDTH,
+      destinationResumed,
+    });
+    const { forecast } = stepForecast(initForecast({ switchoverMs: 40 }), seen);
+    const { state } = policy.init(context());
+    return policy.step(state, { kind: 'observation', nowMs: 4000, observation: seen, forecast });
+  };
+  t.same(pushLimits(taken(false).actions), [1_000_000], 'until RESUME');
+  t.ok((taken(null).wakeAtMs ?? 0) > 4000, 'where nobody listens for RESUME, from now on');
+  t.same(taken(true).actions, [], 'not after it');
+  t.end();
+});
+
+t.test('a send queue that is long in time is drained before the switch', (t) => {
+  const run = precopy(FAST, { ...context(), sendQueueBytes: 32 * MIB });
+  t.notOk(run.actions.some(({ kind }) => kind === 'start-postcopy'));
+  const early = run.policy.step(run.state, { kind: 'tick', nowMs: run.atMs + 200 });
+  t.same(early.actions, []);
+  const due = run.policy.step(early.state, { kind: 'tick', nowMs: run.atMs + 300 });
+  t.equal(due.actions[0]?.kind, 'start-postcopy');
+  t.end();
+});
