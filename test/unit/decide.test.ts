@@ -7,6 +7,7 @@ import type { Action, DirtyCurve, Forecast, PolicyContext } from '../../src/mode
 import { GIGABIT_BYTES_PER_SEC, MIB, observation } from './support/observation.ts';
 import { OBJECTIVE } from './support/policy-context.ts';
 import { context, FAST, precopy, SLOW } from './support/precopy.ts';
+import { stepOn } from './support/step-on.ts';
 
 const BANDWIDTH = GIGABIT_BYTES_PER_SEC;
 
@@ -76,12 +77,9 @@ function firstPass(curve: DirtyCurve, policyContext: PolicyContext) {
       remainingBytes: Math.round(512 * MIB * (1 - atMs / passMs)),
       dirtySamples: windowMs === null ? [] : [{ windowMs, dirtyBytes: dirtyBytesWithin(curve, windowMs) }],
     });
-    const folded = stepForecast(forecasting, seen);
-    forecasting = folded.state;
-    take(
-      atMs,
-      policy.step(state, { kind: 'observation', nowMs: atMs, observation: seen, forecast: folded.forecast }),
-    );
+    const stepped = stepOn(policy, state, forecasting, seen);
+    ({ forecasting } = stepped);
+    take(atMs, stepped.step);
   }
   return { actions, passMs, state };
 }

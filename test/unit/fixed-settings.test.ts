@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import t from 'tap';
 import { fixedSettingNames, policyByName } from '../../src/decide/index.ts';
-import { initForecast, stepForecast } from '../../src/forecast/index.ts';
+import { initForecast } from '../../src/forecast/index.ts';
 import type { Policy } from '../../src/model/index.ts';
 import { MIB, observation } from './support/observation.ts';
 import { policyContext } from './support/policy-context.ts';
+import { stepOn } from './support/step-on.ts';
 
 /** Rounds end at 4 s, 5 s, 6 s, ...; samples every 250 ms. Returns what was done, and when. */
 function drive(policy: Policy): { atMs: number; kind: string }[] {
@@ -30,14 +31,9 @@ function drive(policy: Policy): { atMs: number; kind: string }[] {
       bandwidthBytesPerSec: 128 * MIB,
       dirtySamples: atMs === 250 ? [{ windowMs: 100, dirtyBytes: 20 * MIB }] : [],
     });
-    const folded = stepForecast(forecasting, seen);
-    forecasting = folded.state;
-    const step = policy.step(state, {
-      kind: 'observation',
-      nowMs: atMs,
-      observation: seen,
-      forecast: folded.forecast,
-    });
+    const stepped = stepOn(policy, state, forecasting, seen);
+    const { step } = stepped;
+    ({ forecasting } = stepped);
     ({ state, wakeAtMs } = step);
     done.push(...step.actions.map(({ kind }) => ({ atMs, kind })));
   }

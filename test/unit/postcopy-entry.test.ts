@@ -3,10 +3,11 @@
 
 import t from 'tap';
 import { createAdaptivePolicy } from '../../src/decide/index.ts';
-import { initForecast, stepForecast } from '../../src/forecast/index.ts';
+import { initForecast } from '../../src/forecast/index.ts';
 import type { Action } from '../../src/model/index.ts';
 import { GIGABIT_BYTES_PER_SEC as BANDWIDTH, MIB, observation } from './support/observation.ts';
 import { context, FAST, precopy } from './support/precopy.ts';
+import { stepOn } from './support/step-on.ts';
 
 const pushLimits = (actions: readonly Action[]): (number | undefined)[] =>
   actions.flatMap((action) =>
@@ -33,9 +34,8 @@ t.test('when somebody else has switched, room is made for page requests as long 
       bandwidthBytesPerSec: BANDWIDTH,
       destinationResumed,
     });
-    const { forecast } = stepForecast(initForecast({ switchoverMs: 40 }), seen);
     const { state } = policy.init(context());
-    return policy.step(state, { kind: 'observation', nowMs: 4000, observation: seen, forecast });
+    return stepOn(policy, state, initForecast({ switchoverMs: 40 }), seen).step;
   };
   t.same(pushLimits(taken(false).actions), [1_000_000], 'until RESUME');
   t.ok((taken(null).wakeAtMs ?? 0) > 4000, 'where nobody listens for RESUME, from now on');

@@ -7,6 +7,7 @@ import { cpus, loadavg, release, totalmem } from 'node:os';
 import { packageVersion } from '../../src/index.ts';
 import type { HostFacts, RemoteLaboratory } from '../remote/index.ts';
 import type { Laboratory } from '../stage/laboratory.ts';
+import { readPageReporting } from './page-reporting.ts';
 
 export type MachineFacts = Readonly<Record<string, string | number | null>>;
 
@@ -44,6 +45,7 @@ export function machineFacts(laboratory: Laboratory, remote: RemoteLaboratory | 
     qemu: remote === null ? firstLine('qemu-system-x86_64', '--version') : remote.facts.source.qemu,
     accelerator,
     acceleratorReason: reason,
+    freePageReporting: remote === null ? readPageReporting() : null,
     loadAtStart: loadavg()[0] ?? null,
     startedAt: new Date().toISOString(),
     ...(remote === null

@@ -23,6 +23,7 @@ import { measureFloorGoodput } from '../stage/measured-run.ts';
 import type { MigrationStage } from '../stage/migration-stage.ts';
 import { carryOut } from './carry-out.ts';
 import { machineFacts } from './machine-facts.ts';
+import { PAGE_REPORTING_WARNING } from './page-reporting.ts';
 import type { ResultsStore } from './results-store.ts';
 import { runGuest } from './run-guest.ts';
 
@@ -76,7 +77,9 @@ export async function runExperiment(options: RunnerOptions): Promise<void> {
       : await openRemoteLaboratory(experiment.hosts, laboratory, events.onProgress, signal);
   if (plan.some(({ policy }) => policy.qemu === 'patched'))
     await ensurePatchedQemu({ onProgress: events.onProgress });
-  store.writeMachine(machineFacts(laboratory, remote));
+  const facts = machineFacts(laboratory, remote);
+  if (facts['freePageReporting'] === 'on') events.onProgress(`note: ${PAGE_REPORTING_WARNING}`);
+  store.writeMachine(facts);
   const goodputs = new Map<string, number>();
   const startMs = performance.now();
   let carriedOut = 0;

@@ -56,6 +56,8 @@ const KERNEL_OPTIONS: readonly string[] = [
   'tsc=reliable',
   'no_timer_check',
   'nowatchdog',
+  // The kernel tries its ciphers when it boots, 0.35 s of an emulated CPU, and nobody here uses one.
+  'cryptomgr.notests',
   'rcupdate.rcu_cpu_stall_suppress=1',
   // Huge pages where the writer asks for them, none gathered later: pages keep their place.
   'transparent_hugepage=madvise',

@@ -2,10 +2,11 @@
 // The adaptive policy on a guest that is nothing but a dirtying curve, round after round.
 
 import { createAdaptivePolicy } from '../../../src/decide/index.ts';
-import { dirtyBytesWithin, initForecast, stepForecast } from '../../../src/forecast/index.ts';
+import { dirtyBytesWithin, initForecast } from '../../../src/forecast/index.ts';
 import type { Action, DirtyCurve, Objective, PolicyContext } from '../../../src/model/index.ts';
 import { GIGABIT_BYTES_PER_SEC, MIB, observation } from './observation.ts';
 import { OBJECTIVE, policyContext } from './policy-context.ts';
+import { stepOn } from './step-on.ts';
 
 const BANDWIDTH = GIGABIT_BYTES_PER_SEC;
 
@@ -41,15 +42,10 @@ export function precopy(curve: DirtyCurve, policyContext: PolicyContext, maxRoun
       remainingBytes: dirty,
       dirtySamples: round === 2 ? samples : [],
     });
-    const folded = stepForecast(forecasting, seen);
-    forecasting = folded.state;
-    const step = policy.step(state, {
-      kind: 'observation',
-      nowMs: atMs,
-      observation: seen,
-      forecast: folded.forecast,
-    });
-    state = step.state;
+    const stepped = stepOn(policy, state, forecasting, seen);
+    const { step } = stepped;
+    ({ forecasting } = stepped);
+    ({ state } = step);
     actions.push(...step.actions);
     if (step.actions.some(({ kind }) => kind !== 'continue')) return { round, actions, atMs, state, policy };
     roundMs = dirty / (BANDWIDTH / 1000);
