@@ -24,7 +24,7 @@ export default tseslint.config(
   },
   {
     // Deciding is pure: these folders take values and return values, so that replay and simulation run the same code.
-    files: ['src/forecast/**/*.ts', 'src/decide/**/*.ts', 'src/model/**/*.ts'],
+    files: ['src/forecast/**/*.ts', 'src/decide/**/*.ts', 'src/simulate/**/*.ts', 'src/model/**/*.ts'],
     rules: {
       'no-restricted-globals': [
         'error',

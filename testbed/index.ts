@@ -47,7 +47,7 @@ export type { Qemu, StartQemuOptions } from './host/qemu.ts';
 export { findLeftovers, reap, removeTestbed } from './host/reaper.ts';
 export type { Leftovers } from './host/reaper.ts';
 export { NoSuchTestbedError } from './host/run-dir.ts';
-export { LINK_PROFILES, linkOfRate, parseLink, tcpGoodputBytesPerSec } from './net/link-profiles.ts';
+export { LINK_PROFILES, linkOfRate, parseLink } from './net/link-profiles.ts';
 export type { LinkProfile } from './net/link-profiles.ts';
 export { ENDPOINTS, GUEST_TAP, HOST_BRIDGE, HOST_NIC, namespaceOf } from './net/plan.ts';
 export type { HostName, HypervisorName } from './net/plan.ts';

@@ -2,8 +2,9 @@
 // The options that `migrate` and `attach` share, and their reading. Bad input ends here, before anything is touched.
 
 import type { Command } from 'commander';
-import { parseDurationMs, UsageError } from '../common/index.ts';
+import { parseDurationMs, parseRateBytesPerSec, UsageError } from '../common/index.ts';
 import { type ControlOptions, loadPolicy, type Mode } from '../control/index.ts';
+import { parseWeights } from './weights.ts';
 
 export interface ControlFlags {
   readonly maxDowntime: string;
@@ -17,6 +18,8 @@ export interface ControlFlags {
   readonly trace?: string;
   readonly insecure?: boolean;
   readonly postcopyStall: string;
+  readonly link?: string;
+  readonly weights?: string;
   readonly giveUp?: string;
   readonly json?: boolean;
   readonly quiet?: boolean;
@@ -27,6 +30,11 @@ export function addControlOptions(command: Command): Command {
     .option('--max-downtime <time>', 'STOP to RESUME at most; never exceeded knowingly', '300ms')
     .option('--allow-downtime <time>', 'a higher ceiling for a guest that cannot meet --max-downtime')
     .option('--deadline <time>', 'be done by then, counted from the start of the migration')
+    .option(
+      '--weights <list>',
+      'what total time, downtime, slowdown (each per ms) and bytes (ms per MB) weigh: tmt=1,downtime=1,slowdown=1,bytes=0',
+    )
+    .option('--link <rate>', 'what the link carries, where it is known beforehand, such as 1gbit')
     .option('--no-postcopy', 'pre-copy only')
     .option('--require-postcopy', 'refuse to start where post-copy cannot be used')
     .option(
@@ -66,6 +74,7 @@ export async function readControlOptions(flags: ControlFlags): Promise<ControlOp
       allowDowntimeMs,
       deadlineMs: duration(flags.deadline),
       postcopy: !flags.postcopy ? 'forbidden' : flags.requirePostcopy === true ? 'required' : 'allowed',
+      ...(flags.weights === undefined ? {} : { weights: parseWeights(flags.weights) }),
     },
     policy: await loadPolicy(flags.policy),
     mode: flags.mode as Mode,
@@ -73,5 +82,6 @@ export async function readControlOptions(flags: ControlFlags): Promise<ControlOp
     insecure: flags.insecure === true,
     postcopyStallMs: parseDurationMs(flags.postcopyStall),
     giveUpMs: duration(flags.giveUp),
+    linkBytesPerSec: flags.link === undefined ? null : parseRateBytesPerSec(flags.link),
   };
 }

@@ -7,8 +7,11 @@ import { EXIT, packageVersion } from '../common/index.ts';
 import { registerAttach } from './attach.ts';
 import { registerDoctor } from './doctor/index.ts';
 import { EXIT_CODE_HELP, reportError } from './exit.ts';
+import { registerEstimate } from './estimate.ts';
 import { registerMigrate } from './migrate.ts';
 import { registerOperations } from './operations.ts';
+import { registerReplay } from './replay.ts';
+import { registerSimulate } from './simulate.ts';
 import { registerTrace } from './trace.ts';
 
 // A reader that closes the pipe early (`| head`) is no failure.
@@ -32,6 +35,9 @@ const program = new Command('slackwater')
 registerMigrate(program);
 registerAttach(program);
 registerOperations(program);
+registerEstimate(program);
+registerReplay(program);
+registerSimulate(program);
 registerDoctor(program);
 registerTrace(program);
 for (const command of program.commands) command.exitOverride().addHelpText('after', EXIT_CODE_HELP);

@@ -2,7 +2,7 @@
 // slackwater migrate: a whole migration under control.
 
 import type { Command } from 'commander';
-import { parseRateBytesPerSec } from '../common/index.ts';
+import { parseDurationMs, parseRateBytesPerSec, UsageError } from '../common/index.ts';
 import { migrate } from '../control/index.ts';
 import { addControlOptions, type ControlFlags, readControlOptions } from './control-options.ts';
 import { createDisplay } from './display.ts';
@@ -16,9 +16,17 @@ interface MigrateFlags extends ControlFlags {
   readonly destQmp: string;
   readonly to: string;
   readonly bandwidth?: string;
+  readonly profile?: string;
   readonly tlsCreds?: string;
   readonly tlsHostname?: string;
   readonly quitSource?: boolean;
+}
+
+/** Shorter than a second shows nothing of a course, longer than an hour nobody waits. @throws UsageError */
+export function parseProfileMs(text: string): number {
+  const ms = parseDurationMs(text);
+  if (ms < 1000 || ms > 3_600_000) throw new UsageError(`--profile: expected 1s to 1h, got ${text}`);
+  return ms;
 }
 
 export function registerMigrate(program: Command): void {
@@ -32,6 +40,10 @@ export function registerMigrate(program: Command): void {
       .option(
         '--bandwidth <rate>',
         'max-bandwidth of this migration, such as 1gbit (default: as set in QEMU)',
+      )
+      .option(
+        '--profile <time>',
+        'watch the guest for so long first (10s or more), so that its course is known: 20s finds periods up to 10 s',
       )
       .option('--tls-creds <id>', 'TLS credentials object present in both QEMUs')
       .option('--tls-hostname <name>', "name in the destination's certificate")
@@ -48,6 +60,7 @@ export function registerMigrate(program: Command): void {
           destination: flags.destQmp,
           uri: flags.to,
           bandwidthBytesPerSec: flags.bandwidth === undefined ? null : parseRateBytesPerSec(flags.bandwidth),
+          profileMs: flags.profile === undefined ? 0 : parseProfileMs(flags.profile),
           tlsCreds: flags.tlsCreds ?? null,
           tlsHostname: flags.tlsHostname ?? null,
           quitSource: flags.quitSource === true,

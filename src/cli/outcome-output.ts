@@ -16,6 +16,7 @@ export function outcomeDocument(outcome: Outcome, policy: string): Record<string
     given_up: outcome.givenUp,
     policy,
     started_at_ms: outcome.startedAtMs,
+    waited_ms: outcome.waitedMs,
     tmt_ms: outcome.tmtMs,
     tmt_qemu_ms: outcome.qemuTotalMs,
     downtime_qemu_ms: outcome.qemuDowntimeMs,

@@ -33,6 +33,10 @@ function describe({ type, fields }: TraceRow): string {
         : 'not ready';
     case 'action':
       return `${text(fields['kind'])}${fields['change'] === null ? '' : ` ${text(fields['change'])}`}${fields['carriedOut'] === true ? '' : ' (not carried out)'}: ${text(fields['text'])}`;
+    case 'context':
+      return `memory ${bytes(fields['memoryBytes'])}, post-copy ${fields['postcopyReady'] === true ? 'ready' : 'not to be had'}, ${text(fields['objective'])}`;
+    case 'profile':
+      return `${bytes(fields['dirtyBytes'])} dirtied within ${ms(fields['windowMs'])}`;
     case 'event':
       return `${text(fields['end'])} ${text(fields['name'])}${fields['data'] === null ? '' : ` ${text(fields['data'])}`}`;
     case 'note':

@@ -2,5 +2,7 @@
 export * from './clock.ts';
 export * from './errors.ts';
 export { groupBy } from './group-by.ts';
+export { once } from './once.ts';
+export { type Random, seededRandom } from './random.ts';
 export * from './units.ts';
 export { packageRoot, packageVersion } from './package.ts';

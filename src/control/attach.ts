@@ -148,6 +148,8 @@ async function controlOne(attached: Attached, settings: Settings): Promise<Outco
     switchoverMs: SWITCHOVER_MS,
     sendQueueBytes: readSendQueueBytes(),
     pacesPostcopy: attached.pacesPostcopy,
+    linkBytesPerSec: options.linkBytesPerSec,
+    profile: null,
     pages: null,
   };
   const startedAtMs = clock.wallMs();
@@ -181,6 +183,7 @@ async function controlOne(attached: Attached, settings: Settings): Promise<Outco
         interrupted: result.letGo,
         givenUp: result.givenUp,
         startedAtMs: beganAtMs,
+        waitedMs: 0,
         tmtMs: log.completed === null ? null : log.completed.receivedMs - startMs,
         stopToResume: stopToResume(log, sameClock, roundTripMs),
         usedPostcopy: result.usedPostcopy,

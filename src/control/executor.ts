@@ -23,6 +23,10 @@ export interface ExecutorDeps {
   /** The parameters as the operator left them. */
   readonly operatorParameters: ParameterValues;
   readonly mode: Mode;
+  /** Whether the migration is ours to begin, and so to begin later. */
+  readonly mayWait: boolean;
+  /** Resolves after so long, or as soon as the user interrupts. */
+  readonly wait: (ms: number) => Promise<void>;
   /** Of the run. */
   readonly nowMs: () => number;
   /** The operator wants a proposed action; it comes back by `carryOut`, in its turn. */
@@ -61,13 +65,14 @@ export class Executor {
   /** What the policy wants before anything moves. A setting that fails here is an error: nothing has begun. */
   async prepare(actions: readonly Action[]): Promise<void> {
     for (const action of actions) {
-      if (this.#mode !== 'enforce') {
+      if (this.#mode !== 'enforce' || (action.kind === 'wait' && !this.#deps.mayWait)) {
         this.#propose(action);
         continue;
       }
       this.#deps.recorder.action(this.#deps.nowMs(), action, true);
-      await this.#perform(action);
+      // Said before, or nobody knows why nothing happens.
       this.#deps.reporter.decision(action, true);
+      await this.#perform(action);
     }
   }
 
@@ -141,6 +146,9 @@ export class Executor {
     }
     switch (action.kind) {
       case 'continue':
+        break;
+      case 'wait':
+        await this.#deps.wait(action.waitMs);
         break;
       case 'set-parameters':
         await settings.set(action.change);

@@ -2,6 +2,7 @@
 export { attach, type AttachDeps } from './attach.ts';
 export { migrate, type MigrateDeps } from './migrate.ts';
 export { type OfferedFeature, type QemuOffer, readOffer } from './offer.ts';
+export { watchGuest } from './profile.ts';
 export { cancelMigration, type EndStatus, readStatus, recover, type RecoverOptions } from './operations.ts';
 export {
   describeReport,

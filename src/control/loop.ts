@@ -6,7 +6,7 @@
 import type { Journal, Settings } from '../act/index.ts';
 import { type Clock, formatMs, messageOf } from '../common/index.ts';
 import { stepStall, type StallState } from '../decide/index.ts';
-import { type ForecastState, initForecast, stepForecast } from '../forecast/index.ts';
+import { type ForecastState, initForecast, shiftProfile, stepForecast } from '../forecast/index.ts';
 import type { Observation, PolicyContext, PolicyStep } from '../model/index.ts';
 import {
   foldPass,
@@ -54,6 +54,8 @@ export interface LoopDeps {
   readonly hasResumed: () => boolean | null;
   /** Puts our parameters back at once, where they are still ours. */
   readonly undoParameters: () => Promise<void>;
+  /** Interrupts; a wait ends with them. */
+  readonly signal: AbortSignal | undefined;
   /** An interrupt in pre-copy cancels the migration (`migrate`), or only ends the control (`attach`). */
   readonly onInterrupt: 'cancel' | 'let-go';
 }
@@ -70,6 +72,8 @@ export interface LoopResult {
   readonly endedBecause: string | null;
   readonly forecastDowntimeMs: number | null;
   readonly usedPostcopy: boolean;
+  /** Between the decision and the beginning, because the policy wanted so. */
+  readonly waitedMs: number;
 }
 
 const SAMPLE_MS = 250;
@@ -90,6 +94,7 @@ export class ControlLoop {
   #letGo = false;
   #givenUp = false;
   #usedPostcopy = false;
+  #waitedMs = 0;
   #samples: { windowMs: number; dirtyBytes: number }[] = [];
   #sampling: AbortController | null = null;
   #foreignCheckAtMs: number;
@@ -99,7 +104,7 @@ export class ControlLoop {
   constructor(deps: LoopDeps) {
     this.#deps = deps;
     this.#observing = initObserve(0);
-    this.#forecasting = initForecast({ switchoverMs: deps.context.switchoverMs });
+    this.#forecasting = initForecast(deps.context);
     this.#policyState = deps.initial.state;
     this.#wakeAtMs = deps.initial.wakeAtMs;
     this.#startMs = deps.clock.nowMs();
@@ -108,6 +113,8 @@ export class ControlLoop {
     this.#executor = new Executor({
       ...deps,
       mode: deps.options.mode,
+      mayWait: deps.onInterrupt === 'cancel',
+      wait: (ms) => this.#wait(ms),
       operatorParameters: deps.context.parameters,
       nowMs: () => this.#nowMs(),
       onConfirmed: (action) => deps.mailbox.push({ kind: 'confirmed', action }),
@@ -136,8 +143,10 @@ export class ControlLoop {
   async run(begin: () => Promise<void>): Promise<LoopResult> {
     const { mailbox, options, clock } = this.#deps;
     await this.#executor.prepare(this.#deps.initial.actions);
+    const preparedMs = clock.nowMs() - this.#startMs;
     this.#startMs = clock.nowMs();
     this.#startedAtMs = clock.wallMs();
+    this.#beginForecast(preparedMs);
     await begin();
     let sampleAtMs = 0;
     let hasSeenMigration = false;
@@ -182,7 +191,24 @@ export class ControlLoop {
       endedBecause: this.#interrupted ? 'interrupted by the user' : this.#executor.endedBecause,
       forecastDowntimeMs: this.#executor.forecastDowntimeMs,
       usedPostcopy: this.#usedPostcopy,
+      waitedMs: this.#waitedMs,
     };
+  }
+
+  /** What was seen of the guest was told from the moment of the decision on; from now on times count from the beginning. */
+  #beginForecast(sinceDecisionMs: number): void {
+    const { recorder, context } = this.#deps;
+    const profile = context.profile === null ? null : shiftProfile(context.profile, -sinceDecisionMs);
+    this.#forecasting = initForecast({ switchoverMs: context.switchoverMs, profile });
+    recorder.context(0, context);
+    for (const sample of profile?.samples ?? []) recorder.profile(sample);
+  }
+
+  async #wait(ms: number): Promise<void> {
+    const { clock, signal } = this.#deps;
+    const fromMs = clock.nowMs();
+    await clock.sleep(ms, signal).catch(() => undefined);
+    this.#waitedMs += clock.nowMs() - fromMs;
   }
 
   /** Takes a message in; whether it calls for an observation at once. */

@@ -14,6 +14,7 @@ import {
 import { type Clock, RefusedError, systemClock } from '../common/index.ts';
 import type { Outcome, PolicyCapability, PolicyContext } from '../model/index.ts';
 import { canSampleDirtyPages } from '../observe/index.ts';
+import { takeProfile } from './profile.ts';
 import { QmpCommandError, type QmpSchema } from '../qmp/index.ts';
 import { createTrace, nullRecorder, type Recorder } from '../record/index.ts';
 import { conclude } from './conclude.ts';
@@ -229,9 +230,25 @@ async function prepare(
     switchoverMs: SWITCHOVER_MS,
     sendQueueBytes: readSendQueueBytes(),
     pacesPostcopy: hasPageLevers(held.sourceSchema),
-    pages: (await pages?.watch(WATCH_MS)) ?? null,
+    linkBytesPerSec: options.linkBytesPerSec,
+    ...(await lookAhead(held, pages)),
   };
   return { settings, context };
+}
+
+/** What is looked at of the guest before it is migrated. */
+async function lookAhead(
+  { source, sourceSchema, options, deps, clock }: Held,
+  pages: PageControl | null,
+): Promise<Pick<PolicyContext, 'profile' | 'pages'>> {
+  const { profileMs } = options;
+  const { reporter, signal } = deps;
+  const profile =
+    profileMs === 0
+      ? null
+      : await takeProfile({ source, schema: sourceSchema, profileMs, pages, reporter, clock, signal });
+  if (pages === null) return { profile, pages: null };
+  return { profile, pages: await pages.watch(profile === null ? WATCH_MS : 0) };
 }
 
 async function setTls(source: Settings, destination: Settings, options: MigrateOptions): Promise<void> {
@@ -318,6 +335,7 @@ async function concludeRun(
     interrupted: result.interrupted && !completed,
     givenUp: result.givenUp && !completed,
     startedAtMs,
+    waitedMs: result.waitedMs,
     tmtMs: completed ? (log.completed?.receivedMs ?? clock.nowMs()) - startMs : null,
     qemuTotalMs: final?.totalMs ?? null,
     qemuDowntimeMs: final?.downtimeMs ?? null,

@@ -203,6 +203,7 @@ async function resume(
     interrupted: false,
     givenUp: false,
     startedAtMs,
+    waitedMs: 0,
     tmtMs: completed ? clock.nowMs() - startMs : null,
     qemuTotalMs: info?.totalMs ?? null,
     qemuDowntimeMs: info?.downtimeMs ?? null,

@@ -5,7 +5,7 @@
 import { hasPageLevers, type Journal, LeversError, PageLevers } from '../act/index.ts';
 import { choosePages, encodePageList, loadAddon, RingError, RingReader } from '../bitmap/index.ts';
 import { type Clock, messageOf } from '../common/index.ts';
-import type { Action, PageSummary } from '../model/index.ts';
+import type { Action, DirtySample, PageSummary } from '../model/index.ts';
 import { PageTracker } from '../observe/index.ts';
 import type { QmpSchema } from '../qmp/index.ts';
 import type { Endpoint } from './endpoint.ts';
@@ -46,6 +46,8 @@ export class PageControl {
   #newest: PageSummary | null = null;
   #onRound: () => void = () => undefined;
   #renewing: NodeJS.Timeout | null = null;
+  #onWindow: (sample: DirtySample) => void = () => undefined;
+  #watching = false;
   #sees = true;
   #holds = false;
 
@@ -79,10 +81,21 @@ export class PageControl {
 
   /** Looks at the guest before a migration for so long; what is known then, null if nothing was seen. */
   async watch(watchMs: number): Promise<PageSummary | null> {
-    const { clock } = this.#deps;
-    await this.#levers.track(TRACK_MS);
-    await clock.sleep(watchMs);
+    await this.startWatching();
+    await this.#deps.clock.sleep(watchMs);
     return this.take();
+  }
+
+  /** From now on the guest's pages are looked at, before a migration. Again: no effect. */
+  async startWatching(): Promise<void> {
+    if (this.#watching) return;
+    this.#watching = true;
+    await this.#levers.track(TRACK_MS);
+  }
+
+  /** Each heat window from now on, as a point of the dirtying curve. */
+  onWindow(onWindow: (sample: DirtySample) => void): void {
+    this.#onWindow = onWindow;
   }
 
   /** From now on every sync of the migration is told, once its pages have been seen. */
@@ -187,6 +200,7 @@ export class PageControl {
     const endsRound = migration ? round.roundOver || !this.#holds : null;
     const summary = this.#tracker.add(round, { deferredPages, endsRound }, () => this.#ring.holds(round));
     if (summary === null) return;
+    if (summary.window !== null) this.#onWindow(summary.window);
     // A round's end that nobody has looked at yet is still one.
     const hasEnded = this.#newest?.endsRound === true && summary.endsRound === false;
     this.#newest = hasEnded ? { ...summary, endsRound: true } : summary;

@@ -14,7 +14,6 @@ export interface Supervision extends Omit<
   readonly source: Endpoint;
   /** Null when nobody named its monitor. */
   readonly destination: Endpoint | null;
-  readonly signal: AbortSignal | undefined;
   /** Starts the migration, where that is ours to do: after the policy's first actions. */
   readonly begin: () => Promise<void>;
 }

@@ -30,6 +30,8 @@ export interface ControlOptions {
   readonly insecure: boolean;
   /** Post-copy without progress for this long, with pages missing, is paused on both ends. */
   readonly postcopyStallMs: number;
+  /** What the link carries, where the operator knows it. */
+  readonly linkBytesPerSec: number | null;
   /** In pre-copy, give up and cancel after this long; null: never. Whatever the policy. */
   readonly giveUpMs: number | null;
 }
@@ -42,6 +44,8 @@ export interface MigrateOptions extends ControlOptions {
   readonly tlsCreds: string | null;
   readonly tlsHostname: string | null;
   readonly quitSource: boolean;
+  /** How long the guest is watched before the migration, so that its course is known; 0: not at all. */
+  readonly profileMs: number;
 }
 
 export interface AttachOptions extends ControlOptions {

@@ -4,7 +4,7 @@
 // then that pre-copy is hopeless, else at the round boundary after which nothing is gained by waiting. A fold: the whole
 // state is the value that step returns.
 
-import type { Forecast, Observation, Policy, PolicyInput, PolicyStep } from '../model/index.ts';
+import type { Action, Forecast, Observation, Policy, PolicyInput, PolicyStep } from '../model/index.ts';
 import {
   type AdaptiveState,
   enterPostcopy,
@@ -17,10 +17,11 @@ import {
   switchOver,
 } from './adaptive-state.ts';
 import { asScheduled, duringFirstPass } from './first-pass.ts';
-import { choosePlan, type Plan } from './plan.ts';
+import { choosePlan, type Plan, weighedOptions } from './plan.ts';
 import { defaultPostcopyEntry, makeRoom, type PostcopyEntryOptions, stepPostcopy } from './postcopy-entry.ts';
 import { beginPaging, stepPaging } from './paging.ts';
 import { deadlineReason, holdReason, moreRoundsReason, releaseReason, stuckReason } from './reasons.ts';
+import { waitBefore } from './start.ts';
 
 /** Rounds in a row that were to shrink the dirty set, and did not, after which the forecast of more rounds is not believed. */
 const BROKEN_PROMISES = 2;
@@ -68,6 +69,16 @@ function stuck(
     ],
     objective.deadlineMs,
   );
+}
+
+/** The step with what was weighed beside the reason of each of its actions that were weighed. */
+function withOptions(step: PolicyStep<AdaptiveState>, forecast: Forecast): PolicyStep<AdaptiveState> {
+  if (step.actions.length === 0) return step;
+  const { objective, postcopyReady } = step.state.context;
+  const options = weighedOptions(forecast, objective, postcopyReady);
+  const weighed = (action: Action): Action =>
+    'forecastTmtMs' in action.reason.numbers ? { ...action, reason: { ...action.reason, options } } : action;
+  return { ...step, actions: step.actions.map(weighed) };
 }
 
 function decideRound(
@@ -140,12 +151,12 @@ function step(state: AdaptiveState, input: PolicyInput): PolicyStep<AdaptiveStat
     return enterPostcopy(state, { ...entered, actions: [...room.actions, ...entered.actions] });
   }
   if (observation.status === 'active' && observation.round === 1 && state.decidedRound <= 1) {
-    return duringFirstPass(state, nowMs, observation, forecast);
+    return withOptions(duringFirstPass(state, nowMs, observation, forecast), forecast);
   }
   const isNewRound =
     observation.kind === 'round' && observation.round >= 2 && observation.round > state.decidedRound;
   if (observation.status !== 'active' || !isNewRound) return result(state, phase, [], deadlineMs);
-  return decideRound(keepPromises(state, observation), nowMs, observation, forecast);
+  return withOptions(decideRound(keepPromises(state, observation), nowMs, observation, forecast), forecast);
 }
 
 /** How long the transfer of what remains takes at the present bandwidth. */
@@ -186,15 +197,21 @@ export function createAdaptivePolicy(
         brokenPromises: 0,
       };
       const { deadlineMs } = context.objective;
+      const wait = waitBefore(context);
       const begun = context.pages === null ? null : beginPaging(context, context.pages);
       if (begun !== null) {
-        return result(state, { kind: 'paging', paging: begun.state }, begun.actions, deadlineMs);
+        return result(
+          state,
+          { kind: 'paging', paging: begun.state },
+          [...begun.actions, ...wait],
+          deadlineMs,
+        );
       }
       const change = { downtimeLimitMs: HOLD_DOWNTIME_LIMIT_MS };
       return result(
         state,
         state.phase,
-        [{ kind: 'set-parameters', change, reason: holdReason() }],
+        [{ kind: 'set-parameters', change, reason: holdReason() }, ...wait],
         deadlineMs,
       );
     },

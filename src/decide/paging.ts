@@ -25,13 +25,11 @@ import type { PagingState } from './paging-state.ts';
 import { type DeferralPlan, dirtyBytesWithin, planDeferral } from './page-plan.ts';
 import { makeRoom } from './postcopy-entry.ts';
 import { holdReason } from './reasons.ts';
+import { assumedBytesPerSec } from './start.ts';
 
 /** How often pages are looked at within a round, and the deferred set chosen anew. */
 const SAMPLE_MS = 200;
 const CHOOSE_MS = 400;
-
-/** A link that has carried nothing yet is taken for this; the first measurement replaces it. */
-const ASSUMED_BYTES_PER_SEC = 117_000_000;
 
 /** Rounds over what was dirtied in the pass pay while they take longer than this, and shrink to less than this share. */
 const RESIDUAL_MS = 20;
@@ -81,12 +79,6 @@ function deferAction(context: PolicyContext, pages: PageSummary, bandwidthBytesP
   const mostBytes = end.kind === 'precopy' ? end.fittingBytes : end.kind === 'postcopy' ? Infinity : 0;
   const plan = planDeferral(pages, bandwidthBytesPerSec, mostBytes);
   return { kind: 'defer', leastHeat: plan.leastHeat, reason: deferReason(plan, pages) };
-}
-
-/** What the link is taken to carry before it has carried anything. */
-function assumedBytesPerSec({ parameters }: PolicyContext): number {
-  const limit = parameters.maxBandwidthBytesPerSec;
-  return limit === null || limit === 0 ? ASSUMED_BYTES_PER_SEC : Math.min(ASSUMED_BYTES_PER_SEC, limit);
 }
 
 /** The first actions, before the migration begins; null where leaving pages out leads nowhere. */

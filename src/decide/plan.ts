@@ -3,7 +3,14 @@
 // Pure arithmetic; the adaptive policy turns the plan into actions.
 
 import { dirtyBytesWithin } from '../forecast/index.ts';
-import type { DirtyCurve, Forecast, Objective, Prediction } from '../model/index.ts';
+import type {
+  CostWeights,
+  DirtyCurve,
+  Forecast,
+  Objective,
+  Prediction,
+  WeighedOption,
+} from '../model/index.ts';
 
 /** What the forecast recommends. */
 export type Plan =
@@ -14,6 +21,15 @@ export type Plan =
   | { readonly kind: 'postcopy'; readonly choice: Prediction; readonly bestPrecopyMs: number }
   /** No switchover fits and post-copy may not be used. `surely`: not even at the optimistic end of the error band. */
   | { readonly kind: 'stuck'; readonly lowest: Prediction; readonly surely: boolean };
+
+/**
+ * Total time counts fully; a ms of downtime, and a ms in which the guest is slowed down or lacks its pages, as much as one of
+ * total time; bytes by the time that they take.
+ */
+export const DEFAULT_WEIGHTS: CostWeights = { tmt: 1, downtime: 1, slowdown: 1, bytes: 0 };
+
+/** How many of each way a decision reports. */
+const REPORTED_OPTIONS = 3;
 
 /** Ending a round, syncing the bitmap and deciding cost this much, however little is dirty. */
 const ROUND_COST_MS = 20;
@@ -34,11 +50,12 @@ const SPURT_WINDOW_MS = 100;
 const LEAST_TRANSFER_MS = 50;
 
 /**
- * Cost of a pre-copy switchover: total time plus downtime. Of two plans the one with more rounds wins when the time
- * that its extra round takes is less than the downtime it saves.
+ * Cost of a pre-copy switchover: total time plus downtime, as the weights have them. Of two plans the one with more rounds
+ * wins when the time that its extra round takes is less than the downtime it saves.
  */
-function precopyCostMs(choice: Prediction): number {
-  return choice.tmtMs.expected + choice.downtimeMs.expected + choice.rounds * ROUND_COST_MS;
+function precopyCostMs(choice: Prediction, { tmt, downtime, bytes }: CostWeights): number {
+  const tmtMs = choice.tmtMs.expected + choice.rounds * ROUND_COST_MS;
+  return tmt * tmtMs + downtime * choice.downtimeMs.expected + (bytes * choice.bytes.expected) / 1e6;
 }
 
 /**
@@ -46,13 +63,45 @@ function precopyCostMs(choice: Prediction): number {
  * missing. With B the bandwidth and W the dirty set, one more round costs W'/B of total time and saves (W - W')/B of
  * missing pages: it pays when the round more than halves the set.
  */
-function postcopyCostMs(choice: Prediction, bandwidthBytesPerSec: number): number {
-  return (
-    choice.tmtMs.expected +
-    choice.downtimeMs.expected +
-    (choice.dirtyAtSwitchBytes / bandwidthBytesPerSec) * 1000 +
-    choice.rounds * ROUND_COST_MS
-  );
+function postcopyCostMs(choice: Prediction, weights: CostWeights, bandwidthBytesPerSec: number): number {
+  const missingMs = (choice.dirtyAtSwitchBytes / bandwidthBytesPerSec) * 1000;
+  return precopyCostMs(choice, weights) + weights.slowdown * missingMs;
+}
+
+/** What was weighed, for the record: of each way the cheapest. */
+export function weighedOptions(
+  forecast: Forecast,
+  { weights = DEFAULT_WEIGHTS, maxDowntimeMs, deadlineMs, postcopy }: Objective,
+  postcopyReady: boolean,
+): WeighedOption[] {
+  const bandwidth = forecast.bandwidthBytesPerSec;
+  if (!forecast.ready || bandwidth === null) return [];
+  const options = (
+    way: WeighedOption['way'],
+    choices: readonly Prediction[],
+    cost: (choice: Prediction) => number,
+  ): WeighedOption[] =>
+    choices
+      .map((choice) => ({
+        way,
+        rounds: choice.rounds,
+        tmtMs: choice.tmtMs.expected,
+        downtimeMs: choice.downtimeMs.expected,
+        bytes: choice.bytes.expected,
+        costMs: cost(choice),
+        fits:
+          (way === 'postcopy' || choice.downtimeMs.high <= maxDowntimeMs) &&
+          (deadlineMs === null || choice.tmtMs.expected <= deadlineMs),
+      }))
+      .sort((a, b) => Number(b.fits) - Number(a.fits) || a.costMs - b.costMs)
+      .slice(0, REPORTED_OPTIONS);
+  const mayPostcopy = postcopyReady && postcopy !== 'forbidden';
+  return [
+    ...options('precopy', forecast.precopy, (choice) => precopyCostMs(choice, weights)),
+    ...(mayPostcopy
+      ? options('postcopy', forecast.postcopy, (choice) => postcopyCostMs(choice, weights, bandwidth))
+      : []),
+  ];
 }
 
 function cheapest(choices: readonly Prediction[], cost: (choice: Prediction) => number): Prediction | null {
@@ -98,13 +147,16 @@ function withinRound(
   now: Prediction,
   end: Prediction,
   maxDowntimeMs: number,
+  { tmt, downtime }: CostWeights,
 ): Prediction | null {
   const { curve, bandwidthBytesPerSec } = forecast;
   const fall = now.downtimeMs.high - end.downtimeMs.high;
   if (end.downtimeMs.high > maxDowntimeMs || fall <= 0) return null;
   if (curve === null || bandwidthBytesPerSec === null) return null;
   const fitMs = Math.min(maxDowntimeMs, now.downtimeMs.high);
-  const affordableMs = end.tmtMs.expected * SHORTER_DOWNTIME_TMT_RATIO;
+  // To whom downtime weighs more than total time, less of it may cost more.
+  const preference = tmt > 0 ? downtime / tmt : Infinity;
+  const affordableMs = end.tmtMs.expected * SHORTER_DOWNTIME_TMT_RATIO * preference;
   const shortestMs = fitMs - affordableMs / shorteningRatio(curve, bandwidthBytesPerSec);
   if (shortestMs <= end.downtimeMs.high) return end;
   return between(now, end, (now.downtimeMs.high - shortestMs) / fall);
@@ -114,12 +166,12 @@ function withinRound(
  * Turns the cheapest fitting switchover into a ceiling. Where it is further than this round, the limit itself: should the
  * guest calm down before, QEMU completes by itself.
  */
-function finish(forecast: Forecast, best: Prediction, maxDowntimeMs: number): Plan {
+function finish(forecast: Forecast, best: Prediction, maxDowntimeMs: number, weights: CostWeights): Plan {
   const [now, end] = forecast.precopy;
   const target =
     best.rounds === 0 || now === undefined || end === undefined
       ? null
-      : withinRound(forecast, now, end, maxDowntimeMs);
+      : withinRound(forecast, now, end, maxDowntimeMs, weights);
   if (target === null) return { kind: 'finish', choice: best, ceilingMs: maxDowntimeMs };
   const leastMs = forecast.downtimeOverheadMs + LEAST_TRANSFER_MS;
   const ceilingMs = Math.min(maxDowntimeMs, Math.max(leastMs, target.downtimeMs.high));
@@ -143,25 +195,25 @@ export function choosePlan(forecast: Forecast, objective: Objective, postcopyRea
   const inTime = (choice: Prediction): boolean =>
     objective.deadlineMs === null || choice.tmtMs.expected <= objective.deadlineMs;
   const fitting = forecast.precopy.filter((choice) => choice.downtimeMs.high <= objective.maxDowntimeMs);
-  const fit = cheapest(fitting.filter(inTime), precopyCostMs);
+  const { weights = DEFAULT_WEIGHTS } = objective;
+  const ofPrecopy = (choice: Prediction): number => precopyCostMs(choice, weights);
+  const ofPostcopy = (choice: Prediction): number => postcopyCostMs(choice, weights, bandwidth);
+  const fit = cheapest(fitting.filter(inTime), ofPrecopy);
 
   if (postcopyReady && objective.postcopy !== 'forbidden') {
-    const postcopy =
-      cheapest(forecast.postcopy.filter(inTime), (choice) => postcopyCostMs(choice, bandwidth)) ??
-      forecast.postcopy[0];
+    const postcopy = cheapest(forecast.postcopy.filter(inTime), ofPostcopy) ?? forecast.postcopy[0];
     if (postcopy === undefined) return null;
-    const postcopyMs = postcopyCostMs(postcopy, bandwidth);
-    if (fit !== null && precopyCostMs(fit) <= postcopyMs * PRECOPY_PREFERENCE) {
-      return finish(forecast, fit, objective.maxDowntimeMs);
+    if (fit !== null && ofPrecopy(fit) <= ofPostcopy(postcopy) * PRECOPY_PREFERENCE) {
+      return finish(forecast, fit, objective.maxDowntimeMs, weights);
     }
     if (postcopy.rounds > 0) return { kind: 'go-on', choice: postcopy };
     const lowestMs = Math.min(...forecast.precopy.map((choice) => choice.downtimeMs.expected));
     return { kind: 'postcopy', choice: postcopy, bestPrecopyMs: lowestMs };
   }
 
-  const lateButFitting = fit ?? cheapest(fitting, precopyCostMs);
+  const lateButFitting = fit ?? cheapest(fitting, ofPrecopy);
   if (lateButFitting !== null) {
-    return finish(forecast, lateButFitting, objective.maxDowntimeMs);
+    return finish(forecast, lateButFitting, objective.maxDowntimeMs, weights);
   }
   const lowest = cheapest(forecast.precopy, (choice) => choice.downtimeMs.expected);
   if (lowest === null) return null;

@@ -42,7 +42,8 @@ export function estimateMs(
   options: EstimateOptions,
   plan: readonly PlannedRun[] = expandExperiment(experiment),
 ): Estimate {
-  const { capMs, settleMs } = experiment;
+  const { capMs } = experiment;
+  const settleMs = (experiment.settleMs + experiment.settleToMs) / 2;
   const aroundMs = options.bootMs + settleMs + (options.afterMs ?? settleMs);
   let lowerMs = 0;
   let upperMs = 0;

@@ -23,6 +23,8 @@ export interface PlannedRun {
   readonly link: string;
   readonly policy: ExperimentPolicy;
   readonly repeat: number;
+  /** How long the guest runs in its workload before. */
+  readonly settleMs: number;
   /** The experiment's plus the repeat: within a repeat all policies meet the same guest. */
   readonly seed: number;
 }
@@ -52,6 +54,7 @@ function searchPolicy(setting: string, objective: ExperimentPolicy['objective'])
     name: searchPolicyName(setting),
     source: { kind: 'named', id: setting, scaled: false },
     objective,
+    profileMs: null,
     qemu: 'stock',
   };
 }
@@ -62,22 +65,29 @@ function interleaved(
   link: string,
   policies: readonly ExperimentPolicy[],
   repeats: number,
-  { seed }: Experiment,
+  experiment: Experiment,
 ): PlannedRun[] {
+  const { seed } = experiment;
   const turned = policies.toReversed();
   return Array.from({ length: repeats }, (_, repeat) =>
     (repeat % 2 === 0 ? policies : turned).map((policy) =>
-      plannedRun(kind, guest, link, policy, repeat, seed),
+      plannedRun(kind, guest, link, policy, repeat, seed, settleOf(repeat, repeats, experiment)),
     ),
   ).flat();
 }
 
+/** Of n repeats the middles of n equal parts of the range: a guest that repeats itself is met at every part of its turn. */
+function settleOf(repeat: number, repeats: number, { settleMs, settleToMs }: Experiment): number {
+  return Math.round(settleMs + ((repeat + 0.5) / repeats) * (settleToMs - settleMs));
+}
+
 function withControls(runs: readonly PlannedRun[], experiment: Experiment): PlannedRun[] {
-  const { control, links, seed } = experiment;
+  const { control, links, seed, settleMs } = experiment;
   const [link] = links;
   if (control === null || link === undefined) return [...runs];
   const guest = controlGuest(experiment);
-  const controlRun = (repeat: number) => plannedRun('control', guest, link, control.policy, repeat, seed);
+  const controlRun = (repeat: number) =>
+    plannedRun('control', guest, link, control.policy, repeat, seed, settleMs);
   return [
     controlRun(0),
     ...runs.flatMap((run, index) =>
@@ -104,6 +114,7 @@ function plannedRun(
   policy: ExperimentPolicy,
   repeat: number,
   seed: number,
+  settleMs: number,
 ): PlannedRun {
   const names = { guest: guest.name, link, policy: policy.name, repeat };
   return {
@@ -115,6 +126,7 @@ function plannedRun(
     link,
     policy,
     repeat,
+    settleMs,
     // A control run is the same one each time.
     seed: kind === 'control' ? seed : seed + repeat,
   };

@@ -5,6 +5,13 @@ export { expandExperiment, type PlannedRun } from './expand.ts';
 export { filterRuns } from './filter.ts';
 export { integerKind, TEXT_LINE } from './kinds.ts';
 export {
+  linkRateBytesPerSec,
+  NAMED_LINKS,
+  TCP_BYTES_PER_FRAME,
+  tcpGoodputBytesPerSec,
+  WIRE_BYTES_PER_FRAME,
+} from './links.ts';
+export {
   cellIsHopeless,
   DEFAULT_ATTEMPTS,
   latestAttempts,
@@ -26,6 +33,7 @@ export { parseRunRecords } from './records.ts';
 export { cellKey, runKey } from './run-key.ts';
 export { type AppFigures, RUN_SCHEMA, type RunRecord, type RunSeries } from './run-record.ts';
 export { scaledTimeFactor } from './scaled-time.ts';
+export * from './workload/index.ts';
 export { type Kind, type Place, YamlReader } from './yaml-reader.ts';
 export {
   CONTROL_GUEST_NAME,

@@ -20,6 +20,7 @@ const DEFAULT_OBJECTIVE: Objective = {
 // What QEMU takes as downtime-limit.
 const DOWNTIME = durationKind('1ms', '2000s');
 const DEADLINE = durationKind('1ms', '24h');
+const PROFILE = durationKind('1s', '1h');
 const POSTCOPY = choiceKind('allowed', 'required', 'forbidden');
 const QEMU = choiceKind('stock', 'patched');
 
@@ -64,28 +65,29 @@ const SOURCE: Kind<PolicySource> = {
 /** A policy given as text alone. A file goes by its name without folder and ending. */
 export function readPolicyText(reader: YamlReader, place: Place, objective: Objective): ExperimentPolicy {
   const source = reader.required(place, SOURCE);
-  const qemu = 'stock';
-  if (source.kind === 'oracle') return { name: ORACLE, source, objective, qemu };
+  const rest = { objective, profileMs: null, qemu: 'stock' } as const;
+  if (source.kind === 'oracle') return { name: ORACLE, source, ...rest };
   if (source.kind === 'named') {
-    return { name: source.scaled ? `${source.id}${SCALED}` : source.id, source, objective, qemu };
+    return { name: source.scaled ? `${source.id}${SCALED}` : source.id, source, ...rest };
   }
   const { name } = posix.parse(source.path);
-  if (isName(name)) return { name, source, objective, qemu };
+  if (isName(name)) return { name, source, ...rest };
   reader.note(
     place,
     `expected a file whose name is made of a-z, 0-9 and -, or {name: ..., policy: ${source.path}}, got "${source.path}"`,
   );
-  return { name: '', source, objective, qemu };
+  return { name: '', source, ...rest };
 }
 
-/** An item of `policies`: a text, or a mapping with a name, an objective and a QEMU of its own. */
+/** An item of `policies`: a text, or a mapping with a name, an objective, a profile and a QEMU of its own. */
 export function readPolicy(reader: YamlReader, place: Place, base: Objective): ExperimentPolicy {
   if (!isMap(place.node)) return readPolicyText(reader, place, base);
-  const fields = reader.fields(place, ['name', 'policy', 'objective', 'qemu']);
+  const fields = reader.fields(place, ['name', 'policy', 'objective', 'profile', 'qemu']);
   return {
     name: reader.required(fields.name, NAME),
     source: reader.required(fields.policy, SOURCE),
     objective: readObjective(reader, fields.objective, base),
+    profileMs: reader.optional(fields.profile, PROFILE, null),
     qemu: reader.optional(fields.qemu, QEMU, 'stock'),
   };
 }

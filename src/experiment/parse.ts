@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The experiment file that people write, in YAML, into an Experiment; every problem in it is reported, with its line.
 
+import { isMap } from 'yaml';
 import type { Objective } from '../model/index.ts';
 import { ExperimentError } from './errors.ts';
 import {
@@ -75,7 +76,7 @@ export function parseExperiment(text: string, fileName: string): Experiment {
     repeats: reader.required(fields.repeats, integerKind(1, 1000)),
     maxAttempts: reader.optional(fields.attempts, integerKind(1, 10), DEFAULT_ATTEMPTS),
     capMs: reader.required(fields.cap, durationKind('1s', '24h')),
-    settleMs: reader.optional(fields.settle, durationKind('0s', '1h'), DEFAULT_SETTLE_MS),
+    ...readSettle(reader, fields.settle),
     // Each repeat adds one, and guests take 32 bits.
     seed: reader.optional(fields.seed, integerKind(0, 2 ** 31 - 1), DEFAULT_SEED),
     control: readControl(reader, fields.control, objective),
@@ -83,6 +84,20 @@ export function parseExperiment(text: string, fileName: string): Experiment {
   };
   if (reader.problems.length > 0) throw new ExperimentError(fileName, reader.problems);
   return experiment;
+}
+
+/** A time, or the two ends of a range. */
+function readSettle(reader: YamlReader, place: Place): Pick<Experiment, 'settleMs' | 'settleToMs'> {
+  const kind = durationKind('0s', '1h');
+  if (!isMap(place.node)) {
+    const settleMs = reader.optional(place, kind, DEFAULT_SETTLE_MS);
+    return { settleMs, settleToMs: settleMs };
+  }
+  const fields = reader.fields(place, ['from', 'to']);
+  const settleMs = reader.required(fields.from, kind);
+  const settleToMs = reader.required(fields.to, kind);
+  if (settleToMs < settleMs) reader.note(fields.to, 'expected an end that is not before the beginning');
+  return { settleMs, settleToMs };
 }
 
 function readGuest(reader: YamlReader, place: Place): ExperimentGuest {
@@ -112,6 +127,7 @@ function readControl(reader: YamlReader, place: Place, objective: Objective): Co
           name: DEFAULT_CONTROL_POLICY,
           source: { kind: 'named', id: DEFAULT_CONTROL_POLICY, scaled: false } as const,
           objective,
+          profileMs: null,
           qemu: 'stock' as const,
         }
       : readPolicyText(reader, fields.policy, objective);

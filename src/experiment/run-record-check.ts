@@ -87,6 +87,7 @@ const runRecord = object({
   outcome: oneOf(...Object.keys(OUTCOMES)),
   reason: text,
   capped: flag,
+  waitedMs: optional(figure),
   tmtMs: orNull(figure),
   downtimeQemuMs: orNull(figure),
   downtimeStopToResumeMs: orNull(figure),

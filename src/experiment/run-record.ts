@@ -35,6 +35,8 @@ export interface RunRecord {
   readonly reason: string;
   /** It was ended by the experiment's time cap. */
   readonly capped: boolean;
+  /** Between the request (and the profile, where one was taken) and the migrate command, because the policy chose so; absent: 0. */
+  readonly waitedMs?: number;
   /** From the migrate command to completion. */
   readonly tmtMs: number | null;
   /** Three views of the downtime: QEMU's word, the events STOP to RESUME, and the client's silence (upper and lower end). */

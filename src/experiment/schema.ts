@@ -34,6 +34,8 @@ export interface ExperimentPolicy {
   readonly source: PolicySource;
   /** The experiment's objective with this policy's own overrides. */
   readonly objective: Objective;
+  /** How long the guest is watched before the migration; null: not at all. */
+  readonly profileMs: number | null;
   /** Which QEMU its guests run on: the machine's own, or the one with the project's patch series. */
   readonly qemu: QemuBuild;
 }
@@ -81,8 +83,10 @@ export interface Experiment {
   readonly capMs: number;
   /** How often a run is carried out that the machine disturbs. */
   readonly maxAttempts: number;
-  /** How long the guest runs in its workload before the migration. */
+  /** How long the guest runs in its workload before the migration; of a range the repeats are spread over it evenly. */
   readonly settleMs: number;
+  /** The end of the range; the same as `settleMs` where all repeats wait as long. */
+  readonly settleToMs: number;
   readonly seed: number;
   readonly control: ControlPlan | null;
   /** Null: namespaces on one machine. */

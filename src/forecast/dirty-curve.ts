@@ -27,7 +27,8 @@ export interface CurveFit {
 }
 
 const NEW_POINT_WEIGHT = 0.7;
-const TAU_STEPS = 48;
+const TAU_STEPS = 16;
+const TAU_REFINEMENTS = 4;
 // A guest changes: a point says nothing any more after ten times its own window, and after half a minute at the earliest.
 const MIN_LIFE_MS = 30_000;
 const LIFE_WINDOWS = 10;
@@ -105,11 +106,7 @@ interface LinearPart {
 
 /** Least squares of relative residuals in H and r for one tau, both kept non-negative. */
 function solveForTau(points: readonly CurvePoint[], tauMs: number): LinearPart {
-  let aa = 0;
-  let ab = 0;
-  let bb = 0;
-  let ay = 0;
-  let by = 0;
+  let [aa, ab, bb, ay, by] = [0, 0, 0, 0, 0];
   for (const { windowMs, dirtyBytes } of points) {
     const a = -Math.expm1(-windowMs / tauMs) / dirtyBytes;
     const b = windowMs / dirtyBytes;
@@ -119,24 +116,40 @@ function solveForTau(points: readonly CurvePoint[], tauMs: number): LinearPart {
     ay += a;
     by += b;
   }
+  // The sum of (H a + r b - 1)^2, multiplied out.
+  const squares = (hot: number, cold: number): number =>
+    hot * hot * aa + cold * cold * bb + 2 * (hot * cold * ab - hot * ay - cold * by) + points.length;
   const determinant = aa * bb - ab * ab;
-  const candidates: [number, number][] = [
-    [ay / aa, 0],
-    [0, by / bb],
-  ];
   if (determinant > 1e-9 * aa * bb) {
     const hot = (ay * bb - by * ab) / determinant;
     const cold = (by * aa - ay * ab) / determinant;
-    if (hot >= 0 && cold >= 0) candidates.push([hot, cold]);
-  }
-  let best: LinearPart = { hotBytes: 0, coldBytesPerMs: 0, sumOfSquares: Infinity };
-  for (const [hotBytes, coldBytesPerMs] of candidates) {
-    let sumOfSquares = 0;
-    for (const { windowMs, dirtyBytes } of points) {
-      const modelled = hotBytes * -Math.expm1(-windowMs / tauMs) + coldBytesPerMs * windowMs;
-      sumOfSquares += (modelled / dirtyBytes - 1) ** 2;
+    if (hot >= 0 && cold >= 0) {
+      return { hotBytes: hot, coldBytesPerMs: cold, sumOfSquares: Math.max(0, squares(hot, cold)) };
     }
-    if (sumOfSquares < best.sumOfSquares) best = { hotBytes, coldBytesPerMs, sumOfSquares };
+  }
+  const onlyHot = { hotBytes: ay / aa, coldBytesPerMs: 0, sumOfSquares: Math.max(0, squares(ay / aa, 0)) };
+  const onlyCold = { hotBytes: 0, coldBytesPerMs: by / bb, sumOfSquares: Math.max(0, squares(0, by / bb)) };
+  return onlyCold.sumOfSquares < onlyHot.sumOfSquares ? onlyCold : onlyHot;
+}
+
+/** The best tau between the two, on a logarithmic scale: coarse steps first, then closer and closer round the best. */
+function bestTau(
+  points: readonly CurvePoint[],
+  lowestMs: number,
+  highestMs: number,
+): { tauMs: number; part: LinearPart } {
+  let best = { tauMs: lowestMs, part: solveForTau(points, lowestMs) };
+  const consider = (tauMs: number): void => {
+    const part = solveForTau(points, tauMs);
+    if (part.sumOfSquares < best.part.sumOfSquares * (1 - 1e-9)) best = { tauMs, part };
+  };
+  let step = (highestMs / lowestMs) ** (1 / TAU_STEPS);
+  for (let i = 1; i <= TAU_STEPS; i++) consider(lowestMs * step ** i);
+  for (let i = 0; i < TAU_REFINEMENTS; i++) {
+    step = Math.sqrt(step);
+    const { tauMs } = best;
+    consider(Math.max(lowestMs, tauMs / step));
+    consider(Math.min(highestMs, tauMs * step));
   }
   return best;
 }
@@ -159,15 +172,7 @@ export function fitDirtyCurve(points: CurvePoints): CurveFit | null {
     };
   }
   // tau from a tenth of the shortest window (saturated in all) to three times the longest (straight in all).
-  const lowest = Math.log(first.windowMs / 10);
-  const highest = Math.log(last.windowMs * 3);
-  let best: { tauMs: number; part: LinearPart } | null = null;
-  for (let i = 0; i <= TAU_STEPS; i++) {
-    const tauMs = Math.exp(lowest + ((highest - lowest) * i) / TAU_STEPS);
-    const part = solveForTau(list, tauMs);
-    if (best === null || part.sumOfSquares < best.part.sumOfSquares * (1 - 1e-9)) best = { tauMs, part };
-  }
-  if (best === null) return null;
+  const best = bestTau(list, first.windowMs / 10, last.windowMs * 3);
   return {
     curve: {
       hotBytes: best.part.hotBytes,

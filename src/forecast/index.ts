@@ -1,12 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 export {
+  liuGeometric,
+  type MigrationInputs,
+  mvmDuration,
+  type PredictedMigration,
+  qemuExpected,
+} from './comparators.ts';
+export { type ConvergencePoint, convergencePointOf } from './convergence-point.ts';
+export {
   type CurvePoint,
   type CurvePoints,
   dirtyBytesWithin,
   fitDirtyCurve,
   withPoint,
 } from './dirty-curve.ts';
-export { type ForecastConfig, type ForecastState, initForecast, stepForecast } from './fold.ts';
+export {
+  foldObservation,
+  type ForecastConfig,
+  forecastOf,
+  type ForecastState,
+  initForecast,
+  stepForecast,
+} from './fold.ts';
 export {
   DEFAULT_WORKING_SET,
   hasConverged,
@@ -15,4 +30,8 @@ export {
   type WorkingSetConfig,
   type WorkingSetState,
 } from './working-set.ts';
+export { type Dirtying, dirtyingOf, ownTimeOf, paceOf } from './pace.ts';
 export { bandwidthNeededBytesPerMs, plateauOf, predictChoices, type Situation } from './predict.ts';
+export { type ProfileModel, readProfile, shiftProfile, untouchedBytes } from './profile-model.ts';
+export * from './series/index.ts';
+export { chooseStart, precopyFrom, type StartChoice, type StartInputs } from './start-time.ts';

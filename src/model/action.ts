@@ -5,13 +5,31 @@ import type { Forecast } from './forecast.ts';
 import type { ParameterChange, PolicyContext } from './objective.ts';
 import type { Observation } from './observation.ts';
 
+/** One of the ways that a decision weighed, with what it was forecast to cost. */
+export interface WeighedOption {
+  /** Pre-copy or post-copy after so many more rounds. */
+  readonly way: 'precopy' | 'postcopy';
+  readonly rounds: number;
+  readonly tmtMs: number;
+  readonly downtimeMs: number;
+  readonly bytes: number;
+  /** By the operator's weights; what the option costs as a whole. */
+  readonly costMs: number;
+  /** Whether it keeps the limits: maximum downtime and deadline. */
+  readonly fits: boolean;
+}
+
 /** Why, in words for the operator and in numbers for the record (units in the names). */
 export interface Reason {
   readonly text: string;
   readonly numbers: Readonly<Record<string, number>>;
+  /** What was weighed, the cheapest of each way first; absent: nothing was to be chosen. */
+  readonly options?: readonly WeighedOption[];
 }
 
 export type Action =
+  /** Begin later; only among the actions before the migrate command. */
+  | { readonly kind: 'wait'; readonly waitMs: number; readonly reason: Reason }
   | { readonly kind: 'set-parameters'; readonly change: ParameterChange; readonly reason: Reason }
   | { readonly kind: 'start-postcopy'; readonly reason: Reason }
   /** Hold QEMU's switchover, or let go of it (patched QEMU). `sampleMs`: look at the pages that often within a round. */

@@ -15,6 +15,19 @@ export interface Estimate {
   readonly high: number;
 }
 
+/**
+ * How busy a guest is over time, in steps that begin again after the last: 1 is as busy as its dirtying curve says. Within
+ * a window of t ms at a pace of p it dirties what the curve gives for p t.
+ */
+export interface Pace {
+  /** When the first step begins. */
+  readonly startMs: number;
+  readonly stepMs: number;
+  readonly values: readonly number[];
+  /** Whether the guest was found to repeat itself (and the steps are one period), or the steps are merely what was seen. */
+  readonly periodic: boolean;
+}
+
 /** What happens if one choice is taken. `tmtMs` counts from the start of the migration. */
 export interface Prediction {
   /** Rounds of pre-copy still to go before the switchover; 0: now. */
@@ -45,6 +58,8 @@ export interface Forecast {
   /** The longest window that a point of the curve was measured over; 0: none. Beyond it the curve is extrapolated. */
   readonly longestWindowMs: number;
   readonly plateau: Plateau | null;
+  /** Null: the guest is taken to go on as it is. */
+  readonly pace: Pace | null;
   /** Whether the same pages are dirty round after round, so that one more changes nothing; null where pages are not seen. */
   readonly workingSetConverged: boolean | null;
   /** Pre-copy switchover after k more rounds, k = 0 (now), 1, 2, ... */

@@ -5,3 +5,4 @@ export type * from './objective.ts';
 export type * from './observation.ts';
 export type * from './outcome.ts';
 export * from './pages.ts';
+export type * from './profile.ts';

@@ -2,8 +2,24 @@
 // What the operator wants of a migration, and what the two QEMUs offer: the fixed frame a policy decides in.
 
 import type { PageSummary } from './pages.ts';
+import type { GuestProfile } from './profile.ts';
 
 export type PostcopyUse = 'allowed' | 'required' | 'forbidden';
+
+/**
+ * What a migration costs, as the operator sees it: the sum of these weights times the figures. All in ms of total time, so
+ * that a total time of 1 s and a downtime of 100 ms weigh 1100 with the weights 1 and 1.
+ */
+export interface CostWeights {
+  /** Of a ms of total migration time. */
+  readonly tmt: number;
+  /** Of a ms of downtime (STOP to RESUME). */
+  readonly downtime: number;
+  /** Of a ms of the guest's work lost otherwise: slowed down, or waiting for pages that are missing. */
+  readonly slowdown: number;
+  /** Of the bytes sent, in ms per MB. */
+  readonly bytes: number;
+}
 
 export interface Objective {
   /** Hard limit of STOP to RESUME; never exceeded knowingly. */
@@ -13,6 +29,8 @@ export interface Objective {
   /** The migration should be over by then, counted from the migrate command; null: no hurry. */
   readonly deadlineMs: number | null;
   readonly postcopy: PostcopyUse;
+  /** What to weigh the ways that keep the limits by; absent: `DEFAULT_WEIGHTS` of decide. */
+  readonly weights?: CostWeights;
 }
 
 /** The migration parameters that policies may set, in units. Absent: leave alone. Zero bandwidth: unlimited. */
@@ -59,6 +77,10 @@ export interface PolicyContext {
   readonly sendQueueBytes: number;
   /** QEMU spreads the background pages of post-copy evenly where max-postcopy-bandwidth limits them (patched QEMU). */
   readonly pacesPostcopy: boolean;
+  /** What the link carries, where the operator knows it; null: measured on the way. */
+  readonly linkBytesPerSec: number | null;
+  /** What was seen of the guest before the migration; null where it was not looked at. */
+  readonly profile: GuestProfile | null;
   /** What was seen of the guest's pages before the migration; null where QEMU does not show them, or lend its levers. */
   readonly pages: PageSummary | null;
 }

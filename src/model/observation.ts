@@ -47,6 +47,11 @@ export interface Observation {
   readonly endedRoundMs: number | null;
   /** W_i: bytes dirty when the present round began; null in the first round (all memory) and where unknown. */
   readonly dirtyAtRoundStartBytes: number | null;
+  /**
+   * How much of W_i was not written in the round that ended but left unsent by it: QEMU syncs as soon as what is left would fit
+   * into the downtime limit. Null between boundaries and where it cannot be told.
+   */
+  readonly unsentBytes: number | null;
   readonly remainingBytes: number | null;
   readonly totalBytes: number | null;
   readonly transferredBytes: number | null;

@@ -22,6 +22,8 @@ export interface Outcome {
   readonly givenUp: boolean;
   /** Wall clock of the migrate command (or of when a running migration was first seen), ms since 1970. */
   readonly startedAtMs: number;
+  /** Before the migrate command, because the policy chose to begin later. */
+  readonly waitedMs: number;
   /** From the migrate command to `completed`; null unless completed. */
   readonly tmtMs: number | null;
   readonly qemuTotalMs: number | null;

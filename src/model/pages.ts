@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a patched QEMU shows of single pages, as sums: enough to decide by, small enough for every trace.
 
+import type { DirtySample } from './observation.ts';
+
 /**
  * Classes of heat. Class 0 was not seen dirty; class c from 1 to 16 holds heat 16 (c - 1) + (c = 1 ? 1 : 0) to 16 c - 1.
  * Heat is about 256 times the share of heat windows in which a page is dirty, the last few windows counting most.
@@ -43,6 +45,8 @@ export interface PageSummary {
   readonly endsRound: boolean | null;
   /** What was written in the round that the sync ended; null where it ended none. */
   readonly round: RoundSet | null;
+  /** The heat window that ended with the sync: distinct bytes written within it; null where none did. */
+  readonly window: DirtySample | null;
   /** Pages by class of heat. */
   readonly pagesByHeat: readonly number[];
   /** Length of a heat window. */

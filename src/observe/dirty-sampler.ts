@@ -50,7 +50,7 @@ export async function sampleDirtyPages(
   try {
     for (let i = 0; !signal.aborted; i++) {
       const windowMs = WINDOWS_MS[Math.min(i, WINDOWS_MS.length - 1)] ?? 1000;
-      const sample = await measure(client, clock, windowMs, samplePages, signal);
+      const sample = await measureDirtyPages(client, clock, windowMs, samplePages, signal);
       // A measurement that ran past the end of the round saw the switchover's stillness too.
       if (sample !== null && !isAborted(signal)) onSample(sample);
     }
@@ -67,7 +67,8 @@ function isAborted(signal: AbortSignal): boolean {
   return signal.aborted;
 }
 
-async function measure(
+/** One window; null where QEMU gave no figure. @throws QmpError where it refuses, the signal's reason */
+export async function measureDirtyPages(
   client: QmpClient,
   clock: Clock,
   windowMs: number,

@@ -15,6 +15,8 @@ interface TransferPoint {
   readonly transferredBytes: number;
   readonly zeroBytes: number;
   readonly normalBytes: number;
+  readonly remainingBytes: number | null;
+  readonly round: number;
 }
 
 export interface ObserveState {
@@ -78,6 +80,8 @@ function foldTransfer(
     transferredBytes: info.transferredBytes,
     zeroBytes: info.zeroBytes ?? 0,
     normalBytes: info.normalBytes ?? 0,
+    remainingBytes: info.remainingBytes,
+    round: info.round,
   };
   // Keep one point older than the window, so that the window is always covered.
   const firstInside = state.transfers.findIndex((point) => point.atMs > atMs - BANDWIDTH_WINDOW_MS);
@@ -109,6 +113,26 @@ function dirtyAtLastSync(reading: Reading): number | null {
   return (info.expectedDowntimeMs / 1000) * rate;
 }
 
+/**
+ * What the round before has left unsent when this one began: what remained at the last look at it, less what was sent from
+ * then until its end. Worked example: 27.4 MB left 11 ms before the end at 117 MB/s: 26.1 MB.
+ */
+function unsentAt(
+  before: ObserveState,
+  reading: Reading,
+  roundStartMs: number,
+  bandwidth: number,
+): number | null {
+  const last = before.transfers.at(-1);
+  const { info, atMs } = reading;
+  const remainingBytes = last?.remainingBytes ?? null;
+  if (last === undefined || remainingBytes === null || info.normalBytes === null) return null;
+  if (last.round !== info.round - 1) return null;
+  const pagesSent = info.normalBytes + (info.zeroBytes ?? 0) - last.normalBytes - last.zeroBytes;
+  const sinceBytes = (bandwidth * Math.max(0, atMs - roundStartMs)) / 1000;
+  return Math.max(0, remainingBytes - Math.max(0, pagesSent - sinceBytes));
+}
+
 /** One reply folded in. */
 export function foldReading(
   before: ObserveState,
@@ -125,6 +149,7 @@ export function foldReading(
 
   let endedRoundMs: number | null = null;
   let dirtyAtRoundStartBytes: number | null = null;
+  let unsentBytes: number | null = null;
   let { refinedRound } = before;
   if (isBoundary && info.round >= 2) {
     const previousMs =
@@ -135,10 +160,15 @@ export function foldReading(
       // Pages that are left out of the rounds are among them, and say nothing of the round.
       const isWhole = pages.deferredPages === 0 && pages.pendingPages !== null;
       dirtyAtRoundStartBytes = isWhole ? pages.pendingPages * pages.pageSizeBytes : null;
+      unsentBytes = isWhole
+        ? Math.max(0, pages.pendingPages - pages.dirtiedPages) * pages.pageSizeBytes
+        : null;
     } else if (info.remainingBytes !== null) {
       // What was sent between the sync and the reply is no longer in `remaining`.
       const lagMs = Math.max(0, atMs - roundStartMs);
-      dirtyAtRoundStartBytes = info.remainingBytes + ((transfer.bandwidthBytesPerSec ?? 0) * lagMs) / 1000;
+      const bandwidth = transfer.bandwidthBytesPerSec ?? 0;
+      dirtyAtRoundStartBytes = info.remainingBytes + (bandwidth * lagMs) / 1000;
+      unsentBytes = unsentAt(before, reading, roundStartMs, bandwidth);
     }
   } else if (
     !showsPages &&
@@ -169,6 +199,7 @@ export function foldReading(
       roundStartMs,
       endedRoundMs,
       dirtyAtRoundStartBytes,
+      unsentBytes,
       remainingBytes: info.remainingBytes,
       totalBytes: info.totalBytes,
       transferredBytes: info.transferredBytes,

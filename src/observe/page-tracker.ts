@@ -34,6 +34,8 @@ interface BlockState extends TrackedBlock {
 interface Sums {
   dirtied: number;
   pending: number;
+  /** In the heat window that ends. */
+  window: number;
 }
 
 export class PageTracker {
@@ -66,7 +68,7 @@ export class PageTracker {
   ): PageSummary | null {
     if (this.#blocks.length === 0)
       this.#blocks = round.blocks.map(({ name, pageCount }) => newBlock(name, pageCount));
-    const sums: Sums = { dirtied: 0, pending: 0 };
+    const sums: Sums = { dirtied: 0, pending: 0, window: 0 };
     round.blocks.forEach(({ dirtied, pending, pageCount }, i) => {
       const block = this.#blocks[i];
       if (block?.pageCount !== pageCount) return;
@@ -79,6 +81,7 @@ export class PageTracker {
     this.#windowMs += intervalMs;
     this.#watchedMs += intervalMs;
     const windowEnds = this.#windowMs >= HEAT_WINDOW_MS;
+    const windowMs = this.#windowMs;
     const { inMigration } = round;
     for (const block of this.#blocks) this.#fold(block, sums, { intervalMs, windowEnds, inMigration });
     if (windowEnds) this.#windowMs = 0;
@@ -91,6 +94,7 @@ export class PageTracker {
       deferredPages,
       endsRound,
       round: endsRound === true ? this.#endRound() : null,
+      window: windowEnds ? { windowMs, dirtyBytes: sums.window * this.#pageSizeBytes } : null,
       pagesByHeat: this.#pagesByHeat(),
       heatWindowMs: HEAT_WINDOW_MS,
       watchedMs: this.#watchedMs,
@@ -115,6 +119,7 @@ export class PageTracker {
       kernels.heat(block.fastHeat, now, pageCount, FAST.rise, FAST.decayShift);
     }
     if (windowEnds) {
+      sums.window += kernels.count(window, pageCount);
       kernels.heat(block.slowHeat, window, pageCount, SLOW.rise, SLOW.decayShift);
       window.fill(0);
     }

@@ -27,6 +27,7 @@ export const COLUMNS = {
     'lastWindowBytesPerSec',
     'pages',
     'showsPages',
+    'unsentBytes',
   ],
   forecast: [
     'ready',
@@ -43,7 +44,22 @@ export const COLUMNS = {
     'precopyNowTmtHighMs',
     'workingSetConverged',
   ],
-  action: ['kind', 'change', 'text', 'numbers', 'carriedOut'],
+  action: ['kind', 'change', 'text', 'numbers', 'carriedOut', 'options'],
+  /** What the policy knew beforehand, once, as the migration begins. */
+  context: [
+    'objective',
+    'memoryBytes',
+    'postcopyReady',
+    'preemptReady',
+    'parameters',
+    'switchoverMs',
+    'sendQueueBytes',
+    'pacesPostcopy',
+    'linkBytesPerSec',
+    'pages',
+  ],
+  /** One window of the guest's profile; its time is before 0. */
+  profile: ['windowMs', 'dirtyBytes', 'activity'],
   event: ['end', 'name', 'data', 'qemuMicros'],
   note: ['text'],
   outcome: [

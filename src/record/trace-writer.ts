@@ -5,7 +5,7 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { encode } from '@msgpack/msgpack';
 import { messageOf, SlackwaterError } from '../common/index.ts';
-import type { Action, Forecast, Observation, Outcome } from '../model/index.ts';
+import type { Action, Forecast, Observation, Outcome, PolicyContext, ProfileSample } from '../model/index.ts';
 import { COLUMNS, type RowKind, TRACE_FORMAT, TRACE_VERSION, type TraceHeader } from './rows.ts';
 
 export class TraceWriteError extends SlackwaterError {
@@ -15,6 +15,8 @@ export class TraceWriteError extends SlackwaterError {
 
 /** Where rows go; the null recorder drops them. */
 export interface Recorder {
+  context(atMs: number, context: PolicyContext): void;
+  profile(sample: ProfileSample): void;
   observation(observation: Observation): void;
   forecast(forecast: Forecast): void;
   action(atMs: number, action: Action, carriedOut: boolean): void;
@@ -42,6 +44,14 @@ abstract class RowRecorder implements Recorder {
   #row<K extends RowKind>(kind: K, atMs: number, fields: Fields<K>): void {
     const columns: readonly (typeof COLUMNS)[K][number][] = COLUMNS[kind];
     this.append([kind, atMs, ...columns.map((column) => fields[column] ?? null)]);
+  }
+
+  context(atMs: number, context: PolicyContext): void {
+    this.#row('context', atMs, context);
+  }
+
+  profile(sample: ProfileSample): void {
+    this.#row('profile', sample.atMs, sample);
   }
 
   observation(observation: Observation): void {
@@ -73,6 +83,7 @@ abstract class RowRecorder implements Recorder {
       text: action.reason.text,
       numbers: action.reason.numbers,
       carriedOut,
+      options: action.reason.options,
     });
   }
 

@@ -4,7 +4,7 @@
 
 import type { RunRecord } from '../experiment/index.ts';
 import type { Cell, Setting } from './cells.ts';
-import type { Random } from './random.ts';
+import type { Random } from '../common/index.ts';
 import { ADAPTIVE, isCompleted } from './result-set.ts';
 import { type PairedDifference, pairedDifference } from './significance.ts';
 import { type Ratio, ratioOfMedians } from './statistics.ts';

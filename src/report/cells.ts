@@ -10,7 +10,7 @@ import {
   type SearchedSetting,
   searchedSettings,
 } from '../experiment/index.ts';
-import type { Random } from './random.ts';
+import type { Random } from '../common/index.ts';
 import {
   countingRuns,
   isCompleted,

@@ -2,7 +2,7 @@
 // One cell's change in one metric, and when it counts: larger than the machine's noise and not to be expected by chance
 // among that many cells. (Many small runs make anything significant, few runs make anything large.)
 
-import type { Random } from './random.ts';
+import type { Random } from '../common/index.ts';
 import { holm, leastPossibleP, rankPermutationTest } from './significance.ts';
 
 export type Metric = 'tmt' | 'client-downtime' | 'completion';

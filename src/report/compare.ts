@@ -14,7 +14,7 @@ import {
   type Metric,
 } from './change.ts';
 import { type ControlNoise, controlNoise, noiseOn } from './noise.ts';
-import type { Random } from './random.ts';
+import type { Random } from '../common/index.ts';
 import { countingRuns, isCompleted, keyOf, measured, type ResultSet } from './result-set.ts';
 import { RESAMPLES } from './statistics.ts';
 

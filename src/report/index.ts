@@ -11,7 +11,7 @@ export { renderHtml } from './html.ts';
 export { renderJson, REPORT_SCHEMA, reportDocument } from './json.ts';
 export { renderMarkdown } from './markdown.ts';
 export type { ControlNoise } from './noise.ts';
-export { type Random, seededRandom } from './random.ts';
+export { type Random, seededRandom } from '../common/index.ts';
 export { buildReport, type Report } from './report.ts';
 export type { ResultSet } from './result-set.ts';
 export {

@@ -4,7 +4,7 @@
 import { medianAbsoluteDeviation } from 'simple-statistics';
 import { groupBy } from '../common/index.ts';
 import type { RunRecord } from '../experiment/index.ts';
-import type { Random } from './random.ts';
+import type { Random } from '../common/index.ts';
 import { countingRuns, isCompleted, keyOf, measured } from './result-set.ts';
 import { summarize, type Summary } from './statistics.ts';
 

@@ -4,7 +4,7 @@
 import { type Against, againstRivals } from './against.ts';
 import { type Setting, settingsOf } from './cells.ts';
 import { type ControlNoise, controlNoise } from './noise.ts';
-import type { Random } from './random.ts';
+import type { Random } from '../common/index.ts';
 import type { ResultSet } from './result-set.ts';
 import { checkClaims, type Verdict } from './verdict.ts';
 

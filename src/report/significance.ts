@@ -3,7 +3,7 @@
 // correction for looking at many cells at once.
 
 import { median, permutationTest } from 'simple-statistics';
-import type { Random } from './random.ts';
+import type { Random } from '../common/index.ts';
 import { type Interval, medianInterval, RESAMPLES } from './statistics.ts';
 
 /** Up to here all sign patterns are tried: 2^12. */

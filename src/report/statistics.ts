@@ -3,7 +3,7 @@
 // few and skewed (a disturbed run is late, never early), hence medians and resampling instead of means and a normal law.
 
 import { max, median, min, quantile, quantileSorted } from 'simple-statistics';
-import type { Random } from './random.ts';
+import type { Random } from '../common/index.ts';
 
 /** Both ends belong to it. */
 export interface Interval {

@@ -5,7 +5,7 @@
 import { formatMs } from '../common/index.ts';
 import { alwaysCompleted, type Cell, type Setting } from './cells.ts';
 import { count, formatChange, formatInterval, formatRatio } from './format.ts';
-import type { Random } from './random.ts';
+import type { Random } from '../common/index.ts';
 import { ADAPTIVE, ORACLE, STOCK_PRECOPY } from './result-set.ts';
 import { overlaps, ratioOfMedians, type Summary } from './statistics.ts';
 

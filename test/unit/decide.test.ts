@@ -2,7 +2,13 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { choosePlan, createAdaptivePolicy, policyByName, stepStall } from '../../src/decide/index.ts';
-import { dirtyBytesWithin, initForecast, predictChoices, stepForecast } from '../../src/forecast/index.ts';
+import {
+  dirtyBytesWithin,
+  dirtyingOf,
+  initForecast,
+  predictChoices,
+  stepForecast,
+} from '../../src/forecast/index.ts';
 import type { Action, DirtyCurve, Forecast, PolicyContext } from '../../src/model/index.ts';
 import { GIGABIT_BYTES_PER_SEC, MIB, observation } from './support/observation.ts';
 import { OBJECTIVE } from './support/policy-context.ts';
@@ -192,7 +198,9 @@ t.test('a forecast that keeps promising a better next round is believed twice, t
     if (round > 5) break;
     const atMs = 4600 + 600 * (round - 2);
     const seen = observation({ round, atMs, roundStartMs: atMs });
-    const choices = predictChoices(rosy, {
+    const choices = predictChoices({
+      dirtying: dirtyingOf(rosy, null),
+      horizonMs: null,
       atMs,
       bandwidthBytesPerMs: BANDWIDTH / 1000,
       remainingBytes: 64 * MIB,
@@ -211,6 +219,7 @@ t.test('a forecast that keeps promising a better next round is believed twice, t
       errorRatio: 0.8,
       longestWindowMs: 0,
       plateau: null,
+      pace: null,
       workingSetConverged: null,
       ...choices,
       downtimeOverheadMs: 76,
@@ -248,7 +257,7 @@ t.test('a shorter downtime is waited for where it costs next to nothing', (t) =>
     bandwidthErrorRatio: 0.05,
   };
   const plan = (curve: DirtyCurve) => {
-    const choices = predictChoices(curve, situation);
+    const choices = predictChoices({ ...situation, dirtying: dirtyingOf(curve, null), horizonMs: null });
     const forecast: Forecast = {
       atMs: 1000,
       ready: true,
@@ -257,6 +266,7 @@ t.test('a shorter downtime is waited for where it costs next to nothing', (t) =>
       errorRatio: 0.05,
       longestWindowMs: 0,
       plateau: null,
+      pace: null,
       workingSetConverged: null,
       ...choices,
       downtimeOverheadMs: 40,

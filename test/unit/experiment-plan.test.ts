@@ -91,6 +91,25 @@ t.test(
   },
 );
 
+t.test('the repeats are spread over a range of settling, alike for all policies', (t) => {
+  const guests = experiment().guests.slice(0, 1);
+  const one = experiment({
+    guests,
+    links: ['lan-1g'],
+    policies: policies('a', 'b'),
+    repeats: 4,
+    settleMs: 2000,
+    settleToMs: 14_000,
+  });
+  const settled = (name: string): number[] =>
+    expandExperiment(one)
+      .filter(({ policy }) => policy.name === name)
+      .map(({ settleMs }) => settleMs);
+  t.same(settled('a'), [3500, 6500, 9500, 12_500]);
+  t.same(settled('b'), settled('a'));
+  t.end();
+});
+
 t.test('control runs of an idle guest stand before the first run and after every N', (t) => {
   const two = experiment({ policies: policies('a', 'b'), repeats: 2 });
   const plan = expandExperiment({ ...two, control: controlEvery(3) });
@@ -139,7 +158,12 @@ t.test('filters choose runs by key and pattern', (t) => {
 
 t.test('the estimate is bounded by what is over soonest and what takes longest', (t) => {
   const options = { floorMs: () => 40_000, bootMs: 10_000, afterMs: 2000 };
-  const one = { guests: experiment().guests.slice(0, 1), links: ['lan-1g'], settleMs: 2000 };
+  const one = {
+    guests: experiment().guests.slice(0, 1),
+    links: ['lan-1g'],
+    settleMs: 2000,
+    settleToMs: 2000,
+  };
   const nova = experiment({ ...one, policies: policies('nova') });
   t.same(estimateMs(nova, options), { lowerMs: 268_000, upperMs: 670_000 });
   const adaptive = experiment({ ...one, policies: policies('adaptive') });

@@ -51,14 +51,26 @@ t.test('an experiment file is read into values with units', (t) => {
   const named = (id: string, scaled = false) => ({ kind: 'named', id, scaled });
   const precopy = { ...objective, deadlineMs: null, postcopy: 'forbidden' };
   t.same(policies, [
-    { name: 'adaptive', source: named('adaptive'), objective, qemu: 'stock' },
-    { name: 'nova@scaled', source: named('nova', true), objective, qemu: 'stock' },
-    { name: 'mine', source: { kind: 'file', path: './policies/mine.mjs' }, objective, qemu: 'stock' },
-    { name: 'adaptive-precopy', source: named('adaptive'), objective: precopy, qemu: 'patched' },
+    { name: 'adaptive', source: named('adaptive'), objective, profileMs: null, qemu: 'stock' },
+    { name: 'nova@scaled', source: named('nova', true), objective, profileMs: null, qemu: 'stock' },
+    {
+      name: 'mine',
+      source: { kind: 'file', path: './policies/mine.mjs' },
+      objective,
+      profileMs: null,
+      qemu: 'stock',
+    },
+    {
+      name: 'adaptive-precopy',
+      source: named('adaptive'),
+      objective: precopy,
+      profileMs: null,
+      qemu: 'patched',
+    },
   ]);
   t.same(control, {
     everyRuns: 20,
-    policy: { name: 'nova', source: named('nova'), objective, qemu: 'stock' },
+    policy: { name: 'nova', source: named('nova'), objective, profileMs: null, qemu: 'stock' },
   });
   t.same(hosts, {
     source: { ssh: 'host1', nic: 'eth1', address: '10.0.0.1', qemu: '/usr/bin/qemu' },
@@ -76,6 +88,7 @@ t.test('what a file leaves out has defaults', (t) => {
     about: null,
     maxBandwidthBytesPerSec: null,
     settleMs: 2000,
+    settleToMs: 2000,
     maxAttempts: 3,
     seed: 1,
     hosts: null,

@@ -63,6 +63,20 @@ t.test('a round boundary carries how long the round took and what was dirty when
   t.end();
 });
 
+t.test('what a round has left unsent is told from what was written in it', (t) => {
+  const reply = (sent: number, remaining: number, round: number) =>
+    active(sent, remaining, round, { 'normal-bytes': sent, duplicate: 0 });
+  let state = foldPass(initObserve(0), 1, 10);
+  state = foldReading(state, reading(500, reply(50e6, 462e6, 1))).state;
+  state = foldReading(state, reading(4790, reply(479e6, 33e6, 1))).state;
+  state = foldPass(state, 2, 4840);
+  const { observation } = foldReading(state, reading(4850, reply(485e6, 57e6, 2)));
+  // 5 MB went from the last look to the end of the round, 1 MB after it.
+  t.equal(observation.unsentBytes?.toFixed(0), '28000000');
+  t.equal(observation.dirtyAtRoundStartBytes?.toFixed(0), '58000000');
+  t.end();
+});
+
 t.test('rounds that were missed have no duration', (t) => {
   let state = foldReading(initObserve(0), reading(100, active(10e6, 100e6, 2))).state;
   const { observation } = foldReading(state, reading(600, active(60e6, 5e6, 5)));

@@ -4,7 +4,15 @@ import { join } from 'node:path';
 import t from 'tap';
 import { UsageError } from '../../src/common/index.ts';
 import type { Outcome } from '../../src/model/index.ts';
-import { createTrace, readTrace, type TraceHeader, TraceWriteError } from '../../src/record/index.ts';
+import {
+  createTrace,
+  readTrace,
+  recordedRun,
+  type TraceHeader,
+  TraceWriteError,
+} from '../../src/record/index.ts';
+import { observation } from './support/observation.ts';
+import { policyContext } from './support/policy-context.ts';
 
 const HEADER: TraceHeader = {
   tool: 'slackwater',
@@ -20,6 +28,7 @@ const OUTCOME: Outcome = {
   reason: 'the guest runs on the destination',
   command: null,
   interrupted: false,
+  waitedMs: 0,
   tmtMs: 5000,
   qemuTotalMs: 5001,
   qemuDowntimeMs: 1,
@@ -63,6 +72,28 @@ t.test('what was recorded is read back by name', (t) => {
   );
   t.same(rows[1]?.fields['change'], { downtimeLimitMs: 1 });
   t.equal(rows[3]?.fields['stopToResumeMs'], 45);
+  t.end();
+});
+
+t.test('a migration comes back as the values that it was recorded from', (t) => {
+  const directory = t.testdir();
+  const path = join(directory, 'a.trace');
+  const trace = createTrace(path, { ...HEADER, policy: 'qemu-default' });
+  const context = policyContext({ linkBytesPerSec: 117e6 });
+  const sample = { atMs: -250, windowMs: 250, dirtyBytes: 1e6, activity: null };
+  const seen = observation({ unsentBytes: 5, dirtySamples: [{ windowMs: 100, dirtyBytes: 7 }] });
+  trace.context(0, { ...context, profile: { memoryBytes: context.memoryBytes, samples: [sample] } });
+  trace.profile(sample);
+  trace.observation(seen);
+  trace.close();
+  const run = recordedRun(readTrace(path), path);
+  t.same(run.context, { ...context, profile: { memoryBytes: context.memoryBytes, samples: [sample] } });
+  t.same(run.observations, [seen]);
+  t.equal(run.policy, 'qemu-default');
+  t.equal(run.outcome, null, 'it was cut short');
+  const empty = join(directory, 'b.trace');
+  createTrace(empty, HEADER).close();
+  t.throws(() => recordedRun(readTrace(empty), empty), /no observation/);
   t.end();
 });
 

@@ -20,11 +20,12 @@ import {
   parseExperiment,
   type PlannedRun,
   type RunRecord,
+  tcpGoodputBytesPerSec,
 } from '../../src/experiment/index.ts';
 import { checkPlan } from '../experiment/check-plan.ts';
 import { ResultsStore } from '../experiment/results-store.ts';
 import { type Progress, runExperiment } from '../experiment/runner.ts';
-import { NATIVE_LINK, parseLink, tcpGoodputBytesPerSec } from '../net/link-profiles.ts';
+import { NATIVE_LINK, parseLink } from '../net/link-profiles.ts';
 import { openLaboratory } from '../stage/laboratory.ts';
 import type { CommandEnvironment } from './environment.ts';
 

@@ -41,11 +41,11 @@ function reportCommand(directory: string, flags: { readonly out?: string }): voi
   }
 }
 
-function publishCommand(directory: string, to: string): void {
+function publishCommand(directory: string, to: string, flags: { readonly traces?: boolean }): void {
   const set = readResults(directory);
   const report = buildReport(set, seededRandom(SEED));
   const drawn = new Set(chooseTimelineRuns(report.settings));
-  publishResults(directory, to, set.records, drawn);
+  publishResults(directory, to, set.records, { drawn, allTraces: flags.traces === true });
   writeFileSync(join(to, 'report.md'), renderMarkdown(report));
   process.stdout.write(`${resolve(to)}\n`);
 }
@@ -66,6 +66,7 @@ export function registerReport(program: Command): void {
     .description(
       'what of a result directory is worth keeping: every record, the traces that the report draws',
     )
+    .option('--traces', 'keep the traces of all runs, for replays')
     .action(publishCommand);
   program
     .command('report <dir>')

@@ -114,7 +114,7 @@ async function migrateOnce(options: CarryOutOptions): Promise<CarriedOut> {
     await stage.boot();
     load = await startLoad(stage, options);
     await stage.addDestination();
-    await stage.settle(Math.max(0, experiment.settleMs - WATCH_BEFORE_MS));
+    await stage.settle(Math.max(0, run.settleMs - WATCH_BEFORE_MS));
     const measured = await measuredMigration(stage, {
       goodputBytesPerSec,
       migrateArgs: args,
@@ -228,6 +228,9 @@ function toRecord(
     outcome: (document?.outcome ?? 'failed') as OutcomeKind | 'failed',
     reason: document?.reason ?? '',
     capped: document?.given_up ?? false,
+    ...(document?.waited_ms === undefined || document.waited_ms === 0
+      ? {}
+      : { waitedMs: document.waited_ms }),
     tmtMs: document?.tmt_ms ?? null,
     downtimeQemuMs: document?.downtime_qemu_ms ?? null,
     downtimeStopToResumeMs: document?.downtime_stop_to_resume_ms ?? null,

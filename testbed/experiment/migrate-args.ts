@@ -53,6 +53,7 @@ export function migrateArgs(
   return [
     ...['--policy', policyArgument(run, experimentPath, setting)],
     ...objectiveArgs(run.policy.objective),
+    ...(run.policy.profileMs === null ? [] : ['--profile', `${run.policy.profileMs}ms`]),
     ...['--give-up', `${capMs}ms`, '--trace', tracePath],
     ...(maxBandwidthBytesPerSec === null ? [] : ['--bandwidth', `${maxBandwidthBytesPerSec * 8}bit`]),
   ];

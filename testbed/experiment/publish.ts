@@ -7,20 +7,31 @@ import { dirname, join } from 'node:path';
 import { RefusedError } from '../../src/index.ts';
 import type { RunRecord } from '../../src/experiment/index.ts';
 
-/** Trace and series of a kept run; logs stay behind. */
-function filesToKeep({ files }: RunRecord): string[] {
-  return [files.trace, files.series].filter((path) => path !== null);
+/** Which of a run's files are kept; logs never are. */
+export interface Kept {
+  /** Trace and series, for the report to draw. */
+  readonly drawn: ReadonlySet<RunRecord>;
+  /** Traces of all others, too: whoever replays migrations wants them. */
+  readonly allTraces: boolean;
+}
+
+function keptFiles(
+  { files }: RunRecord,
+  isDrawn: boolean,
+  allTraces: boolean,
+): Omit<RunRecord['files'], 'logs'> {
+  return { trace: isDrawn || allTraces ? files.trace : null, series: isDrawn ? files.series : null };
 }
 
 /**
- * Fills `to` from the result directory `from`. `drawn`: the records whose files are kept.
+ * Fills `to` from the result directory `from`.
  * @throws RefusedError when there is something in `to` already
  */
 export function publishResults(
   from: string,
   to: string,
   records: readonly RunRecord[],
-  drawn: ReadonlySet<RunRecord>,
+  { drawn, allTraces }: Kept,
 ): void {
   if (existsSync(to) && readdirSync(to).length > 0) {
     throw new RefusedError(`there is something in ${to} already`, {
@@ -31,13 +42,11 @@ export function publishResults(
   for (const name of ['experiment.yaml', 'machine.json']) {
     if (existsSync(join(from, name))) copyFileSync(join(from, name), join(to, name));
   }
-  const lines = records.map((record) => {
-    const kept = drawn.has(record) ? record.files : { trace: null, series: null };
-    return JSON.stringify({ ...record, files: { ...kept, logs: [] } });
-  });
+  const kept = records.map((record) => keptFiles(record, drawn.has(record), allTraces));
+  const lines = records.map((record, i) => JSON.stringify({ ...record, files: { ...kept[i], logs: [] } }));
   writeFileSync(join(to, 'runs.jsonl'), `${lines.join('\n')}\n`);
-  for (const path of [...drawn].flatMap(filesToKeep)) {
-    if (!existsSync(join(from, path))) continue;
+  for (const path of kept.flatMap(({ trace, series }) => [trace, series])) {
+    if (path === null || !existsSync(join(from, path))) continue;
     mkdirSync(dirname(join(to, path)), { recursive: true });
     copyFileSync(join(from, path), join(to, path));
   }

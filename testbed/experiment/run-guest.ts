@@ -2,10 +2,10 @@
 // The guest of a planned run: its size, the workload that its name stands for, and the load that comes from its client.
 
 import { dirname, resolve } from 'node:path';
-import type { PlannedRun } from '../../src/experiment/index.ts';
+import type { PlannedRun, Workload } from '../../src/experiment/index.ts';
 import type { GuestSpec } from '../guest/index.ts';
 import type { KvloadSettings } from '../measure/index.ts';
-import { readWorkload, readWorkloadFile, resolveWorkload, type Workload } from '../workload/index.ts';
+import { readWorkload, readWorkloadFile, resolveWorkload } from '../workload/index.ts';
 
 const MIB = 1024 * 1024;
 /** So many blocks a second keep the disk under the check without loading it. */

@@ -2,11 +2,8 @@
 // The applications that a test guest can run beside its checked memory. Each is a script native/guest/apps/NAME, which
 // reads its settings from the environment (app_KEY).
 
+import type { AppName } from '../../src/experiment/index.ts';
 import { GuestSpecError } from '../errors.ts';
-
-export const APP_NAMES = ['redis', 'memcached', 'sysbench', 'fio', 'stress-ng', 'build-mix'] as const;
-
-export type AppName = (typeof APP_NAMES)[number];
 
 export interface GuestApp {
   readonly name: AppName;

@@ -7,7 +7,7 @@ import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GuestControlError } from '../errors.ts';
 import { formatLine, LineReader } from './checked-line.ts';
-import type { WritePattern } from './pattern.ts';
+import type { WritePattern } from '../../src/experiment/index.ts';
 import { formatPattern } from './pattern.ts';
 import type { AppStatus, CoherenceReport, GuestStatus, PageLocation } from './reports.ts';
 import { readCoherenceReport, readPageLocation, readStatus } from './reports.ts';

@@ -5,7 +5,7 @@ import { isIPv4 } from 'node:net';
 import { GuestSpecError } from '../errors.ts';
 import type { GuestApp } from './guest-app.ts';
 import { appCommandLineWords } from './guest-app.ts';
-import type { WritePattern } from './pattern.ts';
+import type { WritePattern } from '../../src/experiment/index.ts';
 import { formatPattern } from './pattern.ts';
 
 export interface GuestSpec {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads a write pattern from its text, such as "steady:set=64M,rate=200M" in an experiment file or on a command line.
 
+import type { BurstPattern, SegmentPattern, WritePattern } from '../../src/experiment/index.ts';
 import { GuestSpecError } from '../errors.ts';
-import type { BurstPattern, SegmentPattern, WritePattern } from './pattern.ts';
 import { formatPattern } from './pattern.ts';
 
 const BYTE_UNITS: Readonly<Record<string, number>> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 };

@@ -4,7 +4,7 @@
 
 import { chmod, copyFile, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import type { AppName } from '../guest/guest-app.ts';
+import type { AppName } from '../../src/experiment/index.ts';
 import type { BuildOptions } from './build-cache.ts';
 import { defaultCacheDir, ensureCached, hashOfInputs } from './build-cache.ts';
 import { packInitramfs } from './cpio.ts';

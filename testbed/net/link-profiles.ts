@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Links as data. A link is what each host's cable to the switch carries, per direction.
 
+import { NAMED_LINKS, WIRE_BYTES_PER_FRAME } from '../../src/experiment/index.ts';
 import { UsageError, parseRateBytesPerSec } from '../../src/index.ts';
 
 export interface LinkProfile {
@@ -13,11 +14,8 @@ export interface LinkProfile {
   readonly burstBytes: number;
 }
 
-// On the wire a full frame takes 1500 + 14 header + 4 checksum + 8 preamble + 12 gap = 1538 bytes; the kernel's shapers
-// count 1514 of them. TCP with time stamps carries 1448 bytes in it: 1 Gbit/s gives 941.5 Mbit/s of goodput at best.
-const WIRE_BYTES_PER_FRAME = 1538;
+// Of the 1538 bytes that a full frame takes on the wire the kernel's shapers count so many.
 const KERNEL_BYTES_PER_FRAME = 1514;
-const TCP_BYTES_PER_FRAME = 1448;
 
 // A switch's buffer: about 4 ms of the port's rate, as shared-buffer switches give one port. Never under 256 KiB: a GSO
 // packet is up to 64 KiB here, and a queue of fewer than four of them drops bursts that a real switch would take as frames.
@@ -46,12 +44,10 @@ export function linkOfRate(name: string, rateBytesPerSec: number): LinkProfile {
   };
 }
 
-/** The links with names. `lan-8g` is more than the reference machine carries: the CPU, not the shaper, is its limit. */
-export const LINK_PROFILES: readonly LinkProfile[] = [
-  linkOfRate('lan-100m', 12_500_000),
-  linkOfRate('lan-1g', 125_000_000),
-  linkOfRate('lan-8g', 1_000_000_000),
-];
+/** The links with names. */
+export const LINK_PROFILES: readonly LinkProfile[] = NAMED_LINKS.map(({ name, rateBytesPerSec }) =>
+  linkOfRate(name, rateBytesPerSec),
+);
 
 /** Between real machines: what their network carries. It is no profile, for nobody knows its rate beforehand. */
 export const NATIVE_LINK = 'native';
@@ -74,9 +70,4 @@ export function parseLink(text: string): LinkProfile {
 /** What the shaper is set to, so that full frames take the time that they take on the wire. */
 export function shaperRateBytesPerSec(rateBytesPerSec: number): number {
   return Math.round((rateBytesPerSec * KERNEL_BYTES_PER_FRAME) / WIRE_BYTES_PER_FRAME);
-}
-
-/** The most that one TCP stream can carry: 1 Gbit/s gives 117.7 MB/s. */
-export function tcpGoodputBytesPerSec(rateBytesPerSec: number): number {
-  return (rateBytesPerSec * TCP_BYTES_PER_FRAME) / WIRE_BYTES_PER_FRAME;
 }

@@ -3,7 +3,7 @@
 // fetched, crossed with what guests are made of. Pure.
 
 import { MIB } from '../../src/index.ts';
-import type { WritePattern } from '../guest/index.ts';
+import type { WritePattern } from '../../src/experiment/index.ts';
 
 /** What becomes of the migration. */
 export const SCENARIOS = [

@@ -15,6 +15,7 @@ export interface MigrateDocument {
   readonly given_up: boolean;
   readonly policy: string;
   readonly started_at_ms: number;
+  readonly waited_ms?: number;
   readonly tmt_ms: number | null;
   readonly tmt_qemu_ms: number | null;
   readonly downtime_qemu_ms: number | null;

@@ -1,12 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // A workload on a guest of a given size: what the guest is to do, and what its client.
 
-import type { AppName, GuestApp, GuestSpec, SegmentPattern, WritePattern } from '../guest/index.ts';
+import {
+  amountBytes,
+  type AppName,
+  type AppTemplate,
+  ownMib,
+  patternOf,
+  type Workload,
+  WorkloadError,
+  type WritePattern,
+} from '../../src/experiment/index.ts';
+import type { GuestApp, GuestSpec } from '../guest/index.ts';
 import { APP_PORTS, formatPattern } from '../guest/index.ts';
 import type { KvloadSettings } from '../measure/kvload.ts';
-import { amountBytes } from './amount.ts';
-import type { AppTemplate, PatternTemplate, SegmentTemplate, Workload } from './workload.ts';
-import { WorkloadError } from './workload-error.ts';
 
 const MIB = 1024 * 1024;
 
@@ -27,56 +34,6 @@ export interface ResolvedWorkload {
   readonly guest: Pick<GuestSpec, 'pattern'> & Partial<Pick<GuestSpec, 'arenaMaxMib' | 'app'>>;
   /** For `startKvload`; absent where no client is needed. */
   readonly load?: KvloadSettings;
-}
-
-/**
- * Memory that the guest's kernel and programs take from it, at most: measured with Debian's kernels from 128 MiB to 2 GiB.
- * What is left is checked memory.
- */
-function ownMib(memoryMib: number): number {
-  return Math.ceil(104 + memoryMib / 64 + (memoryMib > 512 ? 80 : 0));
-}
-
-function segmentOf(template: SegmentTemplate, arenaBytes: number): SegmentPattern {
-  if (template.kind === 'idle') return template;
-  const window = windowOf(template, arenaBytes);
-  const order = 'order' in template ? { order: template.order } : {};
-  switch (template.kind) {
-    case 'steady':
-      return { kind: 'steady', ...window, ...order };
-    case 'drift':
-      return { kind: 'drift', ...window, ...order, stepBytes: amountBytes(template.step, arenaBytes) };
-    case 'zipf':
-      return { kind: 'zipf', ...window, exponent: template.exponent };
-    case 'readmostly':
-      return { kind: 'readmostly', ...window, ...order, writesRatio: template.writesRatio };
-  }
-}
-
-function windowOf(
-  template: Exclude<PatternTemplate, { kind: 'idle' } | { kind: 'phases' }>,
-  arenaBytes: number,
-): { setBytes: number; rateBytesPerSec: number; offsetBytes?: number; touchBytes?: 8 | 4096 } {
-  return {
-    setBytes: amountBytes(template.set, arenaBytes),
-    rateBytesPerSec: template.rateBytesPerSec,
-    ...(template.offset === undefined ? {} : { offsetBytes: amountBytes(template.offset, arenaBytes) }),
-    ...(template.touchBytes === undefined ? {} : { touchBytes: template.touchBytes }),
-  };
-}
-
-function patternOf(template: PatternTemplate, arenaBytes: number): WritePattern {
-  if (template.kind === 'phases') {
-    const phases = template.phases.map(({ forMs, pattern }) => ({
-      forMs,
-      pattern: segmentOf(pattern, arenaBytes),
-    }));
-    return { kind: 'phases', phases };
-  }
-  if (template.kind !== 'burst') return segmentOf(template, arenaBytes);
-  const { onMs, offMs } = template;
-  const order = template.order === undefined ? {} : { order: template.order };
-  return { kind: 'burst', ...windowOf(template, arenaBytes), ...order, onMs, offMs };
 }
 
 /** The furthest byte of the checked memory that a pattern writes. */

@@ -7,7 +7,7 @@ import type { Test } from 'tap';
 import { connectQmp } from '../../../src/qmp/index.ts';
 import { ensurePatchedQemu } from '../../../testbed/image/index.ts';
 import { readCpuTimes } from '../../../testbed/experiment/disturbance.ts';
-import type { WritePattern } from '../../../testbed/guest/index.ts';
+import type { WritePattern } from '../../../src/experiment/index.ts';
 import type { Qemu } from '../../../testbed/index.ts';
 import {
   type ControllerResult,

@@ -54,6 +54,7 @@ export function policies(...names: string[]): Experiment['policies'] {
     name,
     source: { kind: 'named', id: name, scaled: false },
     objective,
+    profileMs: null,
     qemu: 'stock',
   }));
 }
@@ -63,6 +64,7 @@ export function oracle(): ExperimentPolicy {
     name: 'oracle',
     source: { kind: 'oracle' },
     objective: policies('a')[0]!.objective,
+    profileMs: null,
     qemu: 'stock',
   };
 }

@@ -16,6 +16,7 @@ export function observation(fields: Partial<Observation>): Observation {
     roundStartMs: 4600,
     endedRoundMs: 4500,
     dirtyAtRoundStartBytes: 64 * MIB,
+    unsentBytes: null,
     remainingBytes: 64 * MIB,
     totalBytes: 512 * MIB,
     transferredBytes: 480 * MIB,

@@ -20,6 +20,7 @@ export function pages(fields: Partial<PageSummary>): PageSummary {
     deferredPages: 0,
     endsRound: false,
     round: null,
+    window: null,
     pagesByHeat: byHeat({ 0: 512 }),
     heatWindowMs: 200,
     watchedMs: 1500,

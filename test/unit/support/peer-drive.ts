@@ -17,6 +17,7 @@ export const NO_FORECAST: Forecast = {
   errorRatio: 1,
   longestWindowMs: 0,
   plateau: null,
+  pace: null,
   workingSetConverged: null,
   precopy: [],
   postcopy: [],

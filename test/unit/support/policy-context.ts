@@ -31,6 +31,8 @@ export function policyContext(fields: Partial<PolicyContext> = {}): PolicyContex
     switchoverMs: 30,
     sendQueueBytes: 4 * MIB,
     pacesPostcopy: false,
+    linkBytesPerSec: null,
+    profile: null,
     pages: null,
     ...fields,
   };

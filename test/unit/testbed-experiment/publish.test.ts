@@ -34,7 +34,7 @@ t.test('what is published keeps every record, the files that are drawn, and no l
   const from = t.testdir();
   const to = join(from, 'published');
   const records = results(from);
-  publishResults(from, to, records, new Set(records.slice(1)));
+  publishResults(from, to, records, { drawn: new Set(records.slice(1)), allTraces: false });
   const published = readResults(to);
   t.equal(published.name, parseExperiment(FULL, 'x').name);
   t.same(
@@ -46,6 +46,24 @@ t.test('what is published keeps every record, the files that are drawn, and no l
   );
   t.notOk(existsSync(join(to, 'runs/0')));
   t.same(readTimeline(to, published.records[1]!).series, { work: [], silences: [] });
-  t.throws(() => publishResults(from, to, records, new Set()), /something in .* already/);
+  t.throws(
+    () => publishResults(from, to, records, { drawn: new Set(), allTraces: false }),
+    /something in .* already/,
+  );
+  t.end();
+});
+
+t.test('with all traces what others draw is left out, and every migration can be replayed', (t) => {
+  const from = t.testdir();
+  const to = join(from, 'published');
+  const records = results(from).map((record, i) => {
+    const trace = `runs/${i}/trace.msgpack`;
+    writeFileSync(join(from, trace), 'x');
+    return { ...record, files: { ...record.files, trace } };
+  });
+  publishResults(from, to, records, { drawn: new Set(), allTraces: true });
+  const published = readResults(to).records;
+  t.ok(published.every(({ files }) => files.trace !== null && files.series === null));
+  t.ok(published.every(({ files }) => existsSync(join(to, files.trace!))));
   t.end();
 });

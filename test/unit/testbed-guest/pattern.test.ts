@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import fc from 'fast-check';
 import { test } from 'tap';
-import type { SegmentPattern, WritePattern } from '../../../testbed/guest/index.ts';
+import type { SegmentPattern, WritePattern } from '../../../src/experiment/index.ts';
 import { formatPattern, parsePattern } from '../../../testbed/guest/index.ts';
 
 const MIB = 1024 * 1024;

@@ -3,12 +3,8 @@ import { test } from 'tap';
 import { guestKernelCommandLine, type GuestSpec } from '../../../testbed/guest/index.ts';
 import { libraryClosure } from '../../../testbed/image/debian-packages.ts';
 import { likelyPackages } from '../../../testbed/image/shared-libraries.ts';
-import {
-  parseWorkload,
-  readWorkload,
-  resolveWorkload,
-  workloadNames,
-} from '../../../testbed/workload/index.ts';
+import { parseWorkload } from '../../../src/experiment/index.ts';
+import { readWorkload, resolveWorkload, workloadNames } from '../../../testbed/workload/index.ts';
 
 const MIB = 1024 * 1024;
 const HEAD = 'schema: slackwater/workload@1\nname: x\ntitle: A test\n';
@@ -47,7 +43,7 @@ test('a share of the memory becomes bytes once the memory is known', (t) => {
 
 test('a workload that does not fit its guest is refused with what it wants', (t) => {
   t.throws(() => resolveWorkload(readWorkload('redis-a'), 256), {
-    code: 'ERR_TESTBED_WORKLOAD',
+    code: 'ERR_WORKLOAD',
     message:
       /redis-a.yaml:1: on a guest of 256 MiB: redis and the checked memory want \d+ MiB, there are \d+/,
     remedy: /more memory/,

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import t from 'tap';
+import { tcpGoodputBytesPerSec } from '../../../src/experiment/index.ts';
 import { UsageError } from '../../../src/index.ts';
 import {
   LINK_PROFILES,
   linkOfRate,
   parseLink,
   shaperRateBytesPerSec,
-  tcpGoodputBytesPerSec,
 } from '../../../testbed/net/link-profiles.ts';
 import { shaperLines } from '../../../testbed/net/shaper.ts';
 import { parseGoodput } from '../../../testbed/net/goodput.ts';

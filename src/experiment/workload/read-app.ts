@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The `app` of a workload file, and the `load` that its client makes.
 
-import { integerKind, type Place, TEXT_LINE, type YamlReader } from '../../src/experiment/index.ts';
-import type { AppName } from '../guest/index.ts';
+import { integerKind, TEXT_LINE } from '../kinds.ts';
+import type { Place, YamlReader } from '../yaml-reader.ts';
 import { AMOUNT, numberKind, oneOf, RATE, RATIO, VALUE_SIZE } from './kinds.ts';
-import type { AppTemplate, LoadTemplate } from './workload.ts';
+import type { AppName, AppTemplate, LoadTemplate } from './workload.ts';
 
 const ZIPF = numberKind('an exponent from 0 to below 1', (value) => value >= 0 && value < 1);
 const ACCESS = oneOf('seq', 'random');

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The kinds of values that a workload file is made of.
 
-import { parseDurationMs, parseRateBytesPerSec, parseSizeBytes } from '../../src/index.ts';
-import type { Kind, Place, YamlReader } from '../../src/experiment/index.ts';
+import { parseDurationMs, parseRateBytesPerSec, parseSizeBytes } from '../../common/index.ts';
+import type { Kind, Place, YamlReader } from '../yaml-reader.ts';
 import { type Amount, AMOUNT_EXAMPLE, parseAmount } from './amount.ts';
 
 export const AMOUNT: Kind<Amount> = {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The `pattern` of a workload file.
 
-import type { Place, YamlReader } from '../../src/experiment/index.ts';
+import type { Place, YamlReader } from '../yaml-reader.ts';
 import { AMOUNT, DURATION, numberKind, oneOf, RATE, RATIO, readDeciding } from './kinds.ts';
 import type { PatternTemplate, SegmentTemplate } from './workload.ts';
 

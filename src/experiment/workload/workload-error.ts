@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // A workload file is wrong, or does not fit its guest.
 
-import { type FileProblem, problemLines } from '../../src/experiment/index.ts';
-import { EXIT } from '../../src/index.ts';
-import { TestbedError } from '../errors.ts';
+import { EXIT, SlackwaterError } from '../../common/index.ts';
+import { type FileProblem, problemLines } from '../errors.ts';
 
 /** The message has one line for each problem: `FILE:LINE: KEY: what was wanted and what was got`. */
-export class WorkloadError extends TestbedError {
-  readonly code = 'ERR_TESTBED_WORKLOAD';
+export class WorkloadError extends SlackwaterError {
+  readonly code = 'ERR_WORKLOAD';
   override readonly exitCode = EXIT.usage;
   readonly problems: readonly FileProblem[];
 

@@ -5,6 +5,11 @@ import type { Amount } from './amount.ts';
 
 export const WORKLOAD_SCHEMA = 'slackwater/workload@1';
 
+/** The applications that a test guest can run beside its checked memory. */
+export const APP_NAMES = ['redis', 'memcached', 'sysbench', 'fio', 'stress-ng', 'build-mix'] as const;
+
+export type AppName = (typeof APP_NAMES)[number];
+
 interface WindowTemplate {
   readonly set: Amount;
   readonly rateBytesPerSec: number;
@@ -16,7 +21,7 @@ interface Ordered {
   readonly order?: 'seq' | 'random';
 }
 
-/** As testbed/guest/pattern.ts has them. */
+/** The patterns of pattern.ts, before the guest's size is known. */
 export type SegmentTemplate =
   | { readonly kind: 'idle' }
   | ({ readonly kind: 'steady' } & WindowTemplate & Ordered)

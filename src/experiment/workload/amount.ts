@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // An amount of memory as a workload file has it: a size, or a share of what there is once the guest's memory is known.
 
-import { parseSizeBytes } from '../../src/index.ts';
+import { parseSizeBytes } from '../../common/index.ts';
 
 export type Amount = { readonly bytes: number } | { readonly ratio: number };
 

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+// An experiment's runs in the model, as records that reports read like those of real runs.
+
+import {
+  type Experiment,
+  linkRateBytesPerSec,
+  type PlannedRun,
+  RUN_SCHEMA,
+  type RunRecord,
+  scaledTimeFactor,
+  tcpGoodputBytesPerSec,
+  type WritePattern,
+} from '../experiment/index.ts';
+import { seededRandom } from '../common/index.ts';
+import type { GuestProfile, Policy, PolicyContext } from '../model/index.ts';
+import { simulateMigration, type SimulatedRun } from './migration.ts';
+import { guestOfPattern } from './pattern-guest.ts';
+import { pagesByHeatOf, type SimulatedGuest } from './guest.ts';
+import { profileOf } from './profile.ts';
+
+/** What a run's guest is in the model: what its workload writes, or what was recorded of it. */
+export type GuestSource =
+  | { readonly kind: 'pattern'; readonly pattern: WritePattern }
+  | { readonly kind: 'recorded'; readonly guest: SimulatedGuest };
+
+/** Memory that the kernel of a test guest never touches: measured, 24 MiB of 208 and 29 of 512. */
+const ZERO_BYTES = 24 * 1024 * 1024;
+/** From the end of the settling to the migrate command. */
+const BEGIN_MS = 700;
+const BEGIN_SPREAD_MS = 200;
+const SWITCHOVER_MS = 30;
+const SEND_QUEUE_BYTES = 4 * 1024 * 1024;
+const PAGE_BYTES = 4096;
+
+/** The name under which `policyByName` knows a run's policy; a module's is its file's. `setting`: what the oracle's search picked. */
+export function policyNameOf(
+  { policy: { source }, guest, link }: PlannedRun,
+  setting: string | null,
+): string {
+  if (source.kind === 'oracle') return setting ?? '';
+  if (source.kind === 'file') return source.path;
+  if (!source.scaled) return source.id;
+  const linkBytesPerSec = linkRateBytesPerSec(link);
+  return `${source.id}@x${scaledTimeFactor({ memoryBytes: guest.memoryBytes, linkBytesPerSec }).toPrecision(3)}`;
+}
+
+function guestOf(source: GuestSource, run: PlannedRun): SimulatedGuest {
+  if (source.kind === 'recorded') return source.guest;
+  // A real guest has been in its workload for as long, and for what a controller takes to begin; the last is a matter of chance.
+  const phaseMs = run.settleMs + BEGIN_MS + (seededRandom(run.seed)() - 0.5) * BEGIN_SPREAD_MS;
+  const { memoryBytes } = run.guest;
+  return guestOfPattern(memoryBytes, Math.min(ZERO_BYTES, memoryBytes / 4), source.pattern, phaseMs);
+}
+
+function contextOf(
+  run: PlannedRun,
+  experiment: Experiment,
+  guest: SimulatedGuest,
+  link: number,
+): PolicyContext {
+  const { objective, qemu } = run.policy;
+  const mayPostcopy = objective.postcopy !== 'forbidden';
+  const patched = qemu === 'patched';
+  const profileMs = run.policy.profileMs;
+  const profile: GuestProfile | null = profileMs === null ? null : profileOf(guest, profileMs);
+  return {
+    objective,
+    memoryBytes: guest.memoryBytes,
+    postcopyReady: mayPostcopy,
+    preemptReady: mayPostcopy,
+    parameters: {
+      maxBandwidthBytesPerSec: experiment.maxBandwidthBytesPerSec ?? 134_217_728,
+      maxPostcopyBandwidthBytesPerSec: 0,
+      downtimeLimitMs: 300,
+      availSwitchoverBandwidthBytesPerSec: 0,
+      throttleTriggerPercent: 50,
+      throttleInitialPercent: 20,
+      throttleIncrementPercent: 10,
+      throttleMaxPercent: 99,
+      xbzrleCacheBytes: 67_108_864,
+    },
+    switchoverMs: SWITCHOVER_MS,
+    sendQueueBytes: SEND_QUEUE_BYTES,
+    pacesPostcopy: patched,
+    linkBytesPerSec: link,
+    profile,
+    pages: patched
+      ? {
+          pageSizeBytes: PAGE_BYTES,
+          intervalMs: 200,
+          syncMs: 1,
+          dirtiedPages: 0,
+          pendingPages: null,
+          deferredPages: null,
+          endsRound: null,
+          round: null,
+          window: null,
+          pagesByHeat: pagesByHeatOf(guest, PAGE_BYTES),
+          heatWindowMs: 200,
+          watchedMs: 1500,
+        }
+      : null,
+  };
+}
+
+/** One planned run. `goodputBytesPerSec`: as measured on that link; absent: as its rate gives. */
+export function simulateRun(
+  run: PlannedRun,
+  experiment: Experiment,
+  source: GuestSource,
+  policy: Policy,
+  setting: string | null = null,
+  goodputBytesPerSec?: number,
+): RunRecord {
+  const guest = guestOf(source, run);
+  const link = goodputBytesPerSec ?? tcpGoodputBytesPerSec(linkRateBytesPerSec(run.link));
+  const simulated = simulateMigration({
+    policy,
+    context: contextOf(run, experiment, guest, link),
+    guest,
+    linkBytesPerSec: link,
+    capMs: experiment.capMs,
+  });
+  return recordOf(run, simulated, guest, link, setting);
+}
+
+/** Everything that a model does not have is null: clients, coherence, the machine. */
+function recordOf(
+  { kind, guest: { name: guest }, link, policy, repeat }: PlannedRun,
+  simulated: SimulatedRun,
+  { memoryBytes, zeroBytes }: SimulatedGuest,
+  linkBytesPerSec: number,
+  setting: string | null,
+): RunRecord {
+  const { outcome, reason, capped, tmtMs, stopToResumeMs, silenceMs, transferredBytes, rounds } = simulated;
+  const completed = outcome === 'completed';
+  const floorBytes = memoryBytes - zeroBytes;
+  return {
+    schema: RUN_SCHEMA,
+    ...{ kind, guest, link, policy: policy.name, setting, repeat },
+    attempt: 0,
+    startedAt: '1970-01-01T00:00:00.000Z',
+    ...{ outcome, reason, capped, tmtMs },
+    downtimeQemuMs: null,
+    downtimeStopToResumeMs: stopToResumeMs,
+    downtimeGuestMs: silenceMs,
+    downtimeGuestAtLeastMs: silenceMs,
+    downtimeForecastMs: null,
+    transferredBytes: completed ? transferredBytes : null,
+    rounds: completed ? rounds : null,
+    usedPostcopy: simulated.usedPostcopy,
+    waitedMs: simulated.waitedMs,
+    floorBytes,
+    floorMs: (floorBytes / linkBytesPerSec) * 1000,
+    workPerSec: {
+      before: 1,
+      during: tmtMs === null ? null : Math.max(0, 1 - simulated.lostWorkMs / tmtMs),
+      after: 1,
+    },
+    app: null,
+    coherent: null,
+    lostPages: null,
+    lostBlocks: null,
+    disturbances: [],
+    stealRatio: null,
+    proberGapMs: null,
+    files: { trace: null, series: null, logs: [] },
+  };
+}

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+export { type ModelCosts, REFERENCE_COSTS } from './costs.ts';
+export { type GuestSource, policyNameOf, simulateRun } from './experiment.ts';
+export { guestOfCurve, type MemoryPart, pagesByHeatOf, type SimulatedGuest } from './guest.ts';
+export {
+  simulateMigration,
+  type SimulatedAction,
+  type SimulatedRun,
+  type SimulationOptions,
+} from './migration.ts';
+export { guestOfPattern } from './pattern-guest.ts';
+export { profileOf } from './profile.ts';
+export {
+  continueFrom,
+  goOn,
+  guestOfRecording,
+  type Recording,
+  replay,
+  type Replay,
+  replayUntil,
+} from './replay.ts';
+export {
+  bandOf,
+  estimateWays,
+  MODEL_ERROR_RATIO,
+  recommendation,
+  runThrice,
+  type WayEstimate,
+  WAYS,
+  type WaysInputs,
+} from './ways.ts';

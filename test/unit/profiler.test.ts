@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// How a guest is watched before its migration: which windows, and what the host tells of it.
+
+import t from 'tap';
+import { parseWeights } from '../../src/cli/weights.ts';
+import { UsageError } from '../../src/common/index.ts';
+import {
+  parseCpuSec,
+  parseDeviceBytes,
+  parsePressure,
+  parseResidentBytes,
+  processOfThread,
+} from '../../src/observe/guest-activity.ts';
+import { profileWindows } from '../../src/observe/index.ts';
+
+t.test('some windows for the curve, then even steps, within the time there is', (t) => {
+  t.same(profileWindows(10_000), { curveMs: [100, 300, 1000, 2500], stepMs: 250 });
+  t.same(profileWindows(60_000), { curveMs: [100, 300, 1000, 15_000], stepMs: 1000 });
+  const short = profileWindows(2000);
+  t.ok(short.curveMs.reduce((sum, each) => sum + each, 0) <= 1000, 'half of it is left for steps');
+  t.end();
+});
+
+t.test('the figures of the host are read as the kernel writes them', (t) => {
+  const stat = '42 (qemu (x) y) S 1 42 42 0 -1 0 0 0 0 0 250 150 0 0 20 0 4 0 100 0 0';
+  t.equal(parseCpuSec(stat), 4);
+  t.equal(parseCpuSec('nonsense'), null);
+  const net = `Inter-|   Receive    |  Transmit
+ face |bytes    packets errs drop fifo frame compressed multicast|bytes packets
+  tap0: 1000 1 0 0 0 0 0 0 500 2 0 0 0 0 0 0
+    lo: 7 1 0 0 0 0 0 0 7 1 0 0 0 0 0 0
+  tap1: 10 1 0 0 0 0 0 0 5 2 0 0 0 0 0 0`;
+  t.match(parseDeviceBytes(net, new Set(['tap0', 'tap1'])), { receivedBytes: 1010, sentBytes: 505 });
+  t.equal(parseDeviceBytes(net, new Set(['eth9'])), null);
+  t.equal(parsePressure('some avg10=1.25 avg60=0 avg300=0 total=1\nfull avg10=0'), 1.25);
+  t.equal(parsePressure(null), null);
+  const smaps = (size: string) => `7f0000000000-7f00${size} rw-p 0 00:00 0
+Rss:      1024 kB
+7f1000000000-7f1000001000 rw-p 0 00:00 0
+Rss:         4 kB`;
+  t.equal(parseResidentBytes(smaps('00400000'), 4 * 1024 * 1024), 1024 * 1024);
+  t.equal(parseResidentBytes(smaps('00500000'), 4 * 1024 * 1024), null, 'no mapping of that size');
+  const files = {
+    readText: (path: string) => (path === '/proc/7/status' ? 'Name:\tx\nTgid:\t5\n' : null),
+    list: () => [],
+  };
+  t.equal(processOfThread(files, 7), 5);
+  t.equal(processOfThread(files, 8), null);
+  t.end();
+});
+
+t.test('weights: what is not named keeps its default, nonsense is refused', (t) => {
+  t.same(parseWeights('downtime=10, bytes=0.5'), { tmt: 1, downtime: 10, slowdown: 1, bytes: 0.5 });
+  for (const wrong of [
+    '',
+    'tmt',
+    'tmt=-1',
+    'speed=1',
+    'tmt=1;bytes=1',
+    'tmt=0,downtime=0,slowdown=0,bytes=0',
+  ]) {
+    t.throws(() => parseWeights(wrong), UsageError, wrong);
+  }
+  t.end();
+});
