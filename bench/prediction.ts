@@ -15,7 +15,7 @@ import {
   type PredictedMigration,
   qemuExpected,
   readProfile,
-  untouchedBytes,
+  zeroBytesOf,
 } from '../src/forecast/index.ts';
 import type { DirtyCurve, Estimate, Policy } from '../src/model/index.ts';
 import {
@@ -46,7 +46,9 @@ function ours(runs: readonly SimulatedRun[], sinceMs: number): Predicted {
 }
 
 /** What was known when the first round was over: the curve by then, the bandwidth by then, what was zero. */
-function atRoundOne({ run }: RecordedCell, policy: Policy): Predicted | null {
+const LIMITED_RATIO = 0.95;
+
+function atRoundOne({ record, run }: RecordedCell, policy: Policy): Predicted | null {
   const { context, observations } = run;
   const end = observations.findIndex(({ round, kind }) => kind === 'round' && round >= 2);
   const count = end === -1 ? observations.findIndex(({ status }) => status === 'postcopy-active') : end + 1;
@@ -56,10 +58,15 @@ function atRoundOne({ run }: RecordedCell, policy: Policy): Predicted | null {
   for (const observation of observations.slice(0, count))
     forecasting = foldObservation(forecasting, observation);
   const { curve, pace, bandwidthBytesPerSec } = forecastOf(forecasting, last);
-  const link = bandwidthBytesPerSec ?? context.linkBytesPerSec;
-  if (curve === null || link === null) return null;
+  if (curve === null || bandwidthBytesPerSec === null) return null;
+  // Where QEMU's own limit was what held the stream up, the link carries what its rate gives.
+  const limit = context.parameters.maxBandwidthBytesPerSec ?? 0;
+  const isLimited = limit > 0 && bandwidthBytesPerSec > LIMITED_RATIO * limit;
+  const goodput = tcpGoodputBytesPerSec(linkRateBytesPerSec(record.link));
+  const link = isLimited ? Math.max(goodput, bandwidthBytesPerSec) : bandwidthBytesPerSec;
   const seen = context.profile === null ? null : readProfile(context.profile);
-  const zeroBytes = Math.min(context.memoryBytes, last.zeroBytes ?? 0);
+  const toldBefore = context.profile === null ? 0 : zeroBytesOf(context.profile);
+  const zeroBytes = Math.min(context.memoryBytes, Math.max(toldBefore, last.zeroBytes ?? 0));
   const guest = guestOfCurve(context.memoryBytes, zeroBytes, curve, seen?.pace ?? pace);
   const runs = runThrice(
     (each, linkBytesPerSec) => continueFrom(policy, run, count, each, linkBytesPerSec),
@@ -75,7 +82,7 @@ function fromProfile({ record, run }: RecordedCell, policy: Policy): Predicted |
   const known = context.profile === null ? null : readProfile(context.profile);
   if (known === null || context.profile === null) return null;
   const link = tcpGoodputBytesPerSec(linkRateBytesPerSec(record.link));
-  const guest = guestOfCurve(context.memoryBytes, untouchedBytes(context.profile), known.curve, known.pace);
+  const guest = guestOfCurve(context.memoryBytes, zeroBytesOf(context.profile), known.curve, known.pace);
   const runs = runThrice(
     (each, linkBytesPerSec) =>
       simulateMigration({ policy, context, guest: each, linkBytesPerSec, capMs: 600_000 }),
@@ -191,14 +198,7 @@ export function predictionTable(directories: readonly string[], each: boolean): 
     }
     const { guest, link, tmtMs } = cell.record;
     const figure = (predicted: Predicted | null): string => predicted?.tmtMs?.toFixed(0) ?? '-';
-    lines.push([
-      guest,
-      link,
-      cell.record.policy,
-      tmtMs?.toFixed(0) ?? '-',
-      figure(after),
-      figure(before),
-    ]);
+    lines.push([guest, link, cell.record.policy, tmtMs?.toFixed(0) ?? '-', figure(after), figure(before)]);
   }
   const head = `${completed.length} completed migrations, ${completed.filter(({ record }) => !record.usedPostcopy).length} of them by pre-copy`;
   const detail = each

@@ -65,7 +65,7 @@ export class SimulatedExperiment {
   #sourceOf(guestName: string): GuestSource {
     const known = this.#sources.get(guestName);
     if (known !== undefined) return known;
-    const source = this.#recordedSource(guestName) ?? this.#patternSource(guestName);
+    const source = this.#patternSource(guestName);
     this.#sources.set(guestName, source);
     return source;
   }
@@ -91,6 +91,8 @@ export class SimulatedExperiment {
       : shippedOr('workloads', guest.workload);
     const workload = parseWorkload(textOf(path), path);
     if (workload.app !== undefined) {
+      const recorded = this.#recordedSource(guestName);
+      if (recorded !== null) return recorded;
       throw new UsageError(`guest ${guestName}: what ${workload.app.name} writes is no formula`, {
         remedy: 'name a result directory with a trace of that guest: --recordings DIR',
       });

@@ -70,9 +70,10 @@ export class Executor {
         continue;
       }
       this.#deps.recorder.action(this.#deps.nowMs(), action, true);
-      // Said before, or nobody knows why nothing happens.
-      this.#deps.reporter.decision(action, true);
+      // A wait is said before, or nobody knows why nothing happens.
+      if (action.kind === 'wait') this.#deps.reporter.decision(action, true);
       await this.#perform(action);
+      if (action.kind !== 'wait') this.#deps.reporter.decision(action, true);
     }
   }
 

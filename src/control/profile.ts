@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A guest watched before its migration, by whatever its QEMU offers: page by page, or by samples of its pages.
 
-import { readdirSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
 import { type Clock, formatMs, messageOf, RefusedError } from '../common/index.ts';
 import { shiftProfile } from '../forecast/index.ts';
 import type { GuestProfile, ProfileSample } from '../model/index.ts';
@@ -37,6 +37,25 @@ const hostFiles: HostFiles = {
       return readdirSync(path);
     } catch {
       return [];
+    }
+  },
+  countZeroPages: (path, positions, pageBytes) => {
+    let file: number | undefined;
+    try {
+      file = openSync(path, 'r');
+      const page = Buffer.alloc(pageBytes);
+      const nothing = Buffer.alloc(pageBytes);
+      let zero = 0;
+      for (const position of positions) {
+        readSync(file, page, 0, pageBytes, position);
+        if (page.equals(nothing)) zero += 1;
+      }
+      return zero;
+    } catch {
+      // Not ours to read: then it is not known.
+      return null;
+    } finally {
+      if (file !== undefined) closeSync(file);
     }
   },
 };

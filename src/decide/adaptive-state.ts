@@ -42,6 +42,8 @@ export interface AdaptiveState {
   /** What the next round was said to leave dirty at most, when it was decided to go on; null: no promise is open. */
   readonly promisedBytes: number | null;
   readonly brokenPromises: number;
+  /** Rounds since the switchover was released although no whole round fits. */
+  readonly hopefulRounds: number;
 }
 
 /** What a ceiling of downtime leaves for the transfer. */

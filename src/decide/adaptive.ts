@@ -4,7 +4,16 @@
 // then that pre-copy is hopeless, else at the round boundary after which nothing is gained by waiting. A fold: the whole
 // state is the value that step returns.
 
-import type { Action, Forecast, Observation, Policy, PolicyInput, PolicyStep } from '../model/index.ts';
+import { predictReleased } from '../forecast/index.ts';
+import type {
+  Action,
+  Forecast,
+  Observation,
+  Policy,
+  PolicyInput,
+  PolicyStep,
+  Prediction,
+} from '../model/index.ts';
 import {
   type AdaptiveState,
   enterPostcopy,
@@ -20,14 +29,52 @@ import { asScheduled, duringFirstPass } from './first-pass.ts';
 import { choosePlan, type Plan, weighedOptions } from './plan.ts';
 import { defaultPostcopyEntry, makeRoom, type PostcopyEntryOptions, stepPostcopy } from './postcopy-entry.ts';
 import { beginPaging, stepPaging } from './paging.ts';
-import { deadlineReason, holdReason, moreRoundsReason, releaseReason, stuckReason } from './reasons.ts';
+import {
+  deadlineReason,
+  holdReason,
+  moreRoundsReason,
+  releaseReason,
+  stuckReason,
+  withinReason,
+} from './reasons.ts';
 import { waitBefore } from './start.ts';
 
 /** Rounds in a row that were to shrink the dirty set, and did not, after which the forecast of more rounds is not believed. */
 const BROKEN_PROMISES = 2;
 
+/** So many rounds at most is QEMU waited for to use a release that was forecast to be used. */
+const HOPEFUL_ROUNDS = 12;
+
 /** Round boundaries in a row that must say "no switchover fits" before pre-copy is called hopeless. */
 const STUCK_ROUNDS = 2;
+
+/**
+ * No whole round fits, but QEMU does not wait for whole rounds: where it is forecast to complete within one, it is let go, first
+ * with the maximum downtime, with what the operator allows beyond it only when that is hopeless.
+ */
+function finishWithinRounds(
+  state: AdaptiveState,
+  forecast: Forecast,
+  observation: Observation,
+  lowest: Prediction,
+  hopeless: boolean,
+): PolicyStep<AdaptiveState> | null {
+  const { maxDowntimeMs, allowDowntimeMs } = state.context.objective;
+  if (state.hopefulRounds >= HOPEFUL_ROUNDS) return null;
+  const ceilings = [maxDowntimeMs, ...(hopeless && allowDowntimeMs !== null ? [allowDowntimeMs] : [])];
+  for (const ceilingMs of ceilings) {
+    const released = predictReleased(forecast, observation, ceilingMs);
+    if (released?.completes !== true) continue;
+    const next = { ...state, hopefulRounds: state.hopefulRounds + 1 };
+    return release(
+      next,
+      forecast,
+      ceilingMs,
+      withinReason(forecast, observation, lowest, released, ceilingMs),
+    );
+  }
+  return null;
+}
 
 function stuck(
   state: AdaptiveState,
@@ -41,6 +88,8 @@ function stuck(
   const stuckRounds = plan.surely ? before + 1 : before;
   const now = forecast.precopy[0];
   const hopeless = stuckRounds >= STUCK_ROUNDS;
+  const hopeful = finishWithinRounds(state, forecast, observation, plan.lowest, hopeless);
+  if (hopeful !== null) return hopeful;
   if (hopeless && objective.allowDowntimeMs !== null && now !== undefined) {
     if (now.downtimeMs.high <= objective.allowDowntimeMs) {
       const ceilingMs = objective.allowDowntimeMs;
@@ -195,6 +244,7 @@ export function createAdaptivePolicy(
         decidedRound: 1,
         promisedBytes: null,
         brokenPromises: 0,
+        hopefulRounds: 0,
       };
       const { deadlineMs } = context.objective;
       const wait = waitBefore(context);

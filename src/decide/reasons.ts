@@ -2,7 +2,7 @@
 // The words of the adaptive policy's decisions. Each says what was seen, what was compared and what follows.
 
 import { formatBytes, formatMs, formatRate } from '../common/index.ts';
-import { bandwidthNeededBytesPerMs } from '../forecast/index.ts';
+import { bandwidthNeededBytesPerMs, type Released } from '../forecast/index.ts';
 import type { Forecast, Observation, Prediction, Reason } from '../model/index.ts';
 
 /** The figures that every decision records. */
@@ -96,6 +96,22 @@ export function postcopyReason(
       `post-copy: ${why}; ${formatBytes(choice.dirtyAtSwitchBytes)} left to fetch, total ` +
       `${formatMs(choice.tmtMs.expected)}. From here on a host that dies loses the guest`,
     numbers: { ...withChoice(figures(forecast, observation), choice), bestPrecopyMs, maxDowntimeMs },
+  };
+}
+
+/** Whole rounds leave too much, parts of rounds do not. */
+export function withinReason(
+  forecast: Forecast,
+  observation: Observation,
+  lowest: Prediction,
+  { afterMs, downtimeMs }: Released,
+  ceilingMs: number,
+): Reason {
+  return {
+    text:
+      `releasing the switchover: whole rounds leave ${formatMs(lowest.downtimeMs.expected)} of downtime, but QEMU is forecast ` +
+      `to come below ${formatMs(ceilingMs)} within one, in ${formatMs(afterMs)}`,
+    numbers: { ...figures(forecast, observation), afterMs, forecastDowntimeMs: downtimeMs, ceilingMs },
   };
 }
 

@@ -32,6 +32,7 @@ export {
 } from './working-set.ts';
 export { type Dirtying, dirtyingOf, ownTimeOf, paceOf } from './pace.ts';
 export { bandwidthNeededBytesPerMs, plateauOf, predictChoices, type Situation } from './predict.ts';
-export { type ProfileModel, readProfile, shiftProfile, untouchedBytes } from './profile-model.ts';
+export { type ProfileModel, readProfile, shiftProfile, zeroBytesOf } from './profile-model.ts';
 export * from './series/index.ts';
+export { predictReleased, type Released } from './release.ts';
 export { chooseStart, precopyFrom, type StartChoice, type StartInputs } from './start-time.ts';

@@ -141,8 +141,7 @@ export function shiftProfile({ memoryBytes, samples }: GuestProfile, byMs: numbe
   return { memoryBytes, samples: samples.map((sample) => ({ ...sample, atMs: sample.atMs + byMs })) };
 }
 
-/** What of the memory the guest never touched, and so is all zero, as far as its host can tell; 0 where it cannot. */
-export function untouchedBytes({ memoryBytes, samples }: GuestProfile): number {
-  const resident = samples.at(-1)?.activity?.memoryResidentBytes ?? memoryBytes;
-  return Math.max(0, memoryBytes - resident);
+/** What of the memory is all zero, as far as its host can tell; 0 where it cannot. */
+export function zeroBytesOf({ memoryBytes, samples }: GuestProfile): number {
+  return Math.min(memoryBytes, Math.max(0, samples.at(-1)?.activity?.memoryZeroBytes ?? 0));
 }

@@ -13,8 +13,8 @@ export interface GuestActivity {
   readonly sentBytesPerSec: number | null;
   /** Of the guest's memory, by its balloon driver's word. */
   readonly memoryInUseBytes: number | null;
-  /** Of the guest's memory what this host holds in its own: what the guest never touched is all zero. */
-  readonly memoryResidentBytes: number | null;
+  /** Of the guest's memory what is all zero, as a sample of its pages tells: those cross a link as a few bytes each. */
+  readonly memoryZeroBytes: number | null;
   /** Share of the last 10 s in which some task of the host waited for a CPU, or for memory, in per cent. */
   readonly hostCpuPressurePercent: number | null;
   readonly hostMemoryPressurePercent: number | null;

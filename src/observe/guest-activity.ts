@@ -10,6 +10,8 @@ import { type QmpClient, QmpCommandError } from '../qmp/index.ts';
 export interface HostFiles {
   readText(path: string): string | null;
   list(path: string): readonly string[];
+  /** How many of the pages at these places of a file hold nothing but zeros; null where it cannot be read. */
+  countZeroPages(path: string, positions: readonly bigint[], pageBytes: number): number | null;
 }
 
 /** Linux counts CPU time in hundredths of a second, whatever it counts in itself (USER_HZ). */
@@ -61,24 +63,34 @@ export function parsePressure(text: string | null): number | null {
   return match === null ? null : Number(match[1]);
 }
 
-/**
- * How much of a guest's memory is resident: of the mappings of /proc/PID/smaps that of the memory's own size. Null where there
- * is none, or more than one.
- */
-export function parseResidentBytes(smaps: string, memoryBytes: number): number | null {
-  const found: number[] = [];
-  let isMemory = false;
-  for (const line of smaps.split('\n')) {
-    const [, from, to] = /^([0-9a-f]+)-([0-9a-f]+) /.exec(line) ?? [];
-    if (from !== undefined && to !== undefined) {
-      isMemory = Number(BigInt(`0x${to}`) - BigInt(`0x${from}`)) === memoryBytes;
-      continue;
-    }
-    const [, kib] = /^Rss:\s+(\d+) kB$/.exec(line) ?? [];
-    if (isMemory && kib !== undefined) found.push(Number(kib) * 1024);
-  }
+/** Where a guest's memory is in its QEMU: the one mapping of /proc/PID/maps that has its size; null where that is not plain. */
+export function findMemory(maps: string, memoryBytes: number): bigint | null {
+  const found = maps.split('\n').flatMap((line) => {
+    const [, from, to] = /^([0-9a-f]+)-([0-9a-f]+) rw/.exec(line) ?? [];
+    if (from === undefined || to === undefined) return [];
+    const [begin, end] = [BigInt(`0x${from}`), BigInt(`0x${to}`)];
+    return end - begin === BigInt(memoryBytes) ? [begin] : [];
+  });
   const [only] = found;
   return found.length === 1 && only !== undefined ? only : null;
+}
+
+const PAGE_BYTES = 4096;
+/** So many pages tell the share to within 1.6 %, 95 times of 100. */
+const ZERO_SAMPLES = 4096;
+
+/** How much of the memory is all zero, by pages at even distances. Nothing of them is kept. Null where it cannot be read. */
+function sampleZeroBytes(files: HostFiles, pid: number, memoryBytes: number): number | null {
+  const begin = findMemory(files.readText(`/proc/${pid}/maps`) ?? '', memoryBytes);
+  if (begin === null) return null;
+  const pages = Math.floor(memoryBytes / PAGE_BYTES);
+  const samples = Math.min(pages, ZERO_SAMPLES);
+  const positions = Array.from(
+    { length: samples },
+    (_, i) => begin + BigInt(Math.floor(((i + 0.5) * pages) / samples) * PAGE_BYTES),
+  );
+  const zero = files.countZeroPages(`/proc/${pid}/mem`, positions, PAGE_BYTES);
+  return zero === null ? null : (zero / samples) * pages * PAGE_BYTES;
 }
 
 /** Reads a guest's activity, from one call to the next. */
@@ -89,7 +101,7 @@ export class ActivityReader {
   readonly #pid: number | null;
   readonly #devices: ReadonlySet<string>;
   readonly #balloonPath: string | null;
-  readonly #memoryResidentBytes: number | null;
+  readonly #memoryZeroBytes: number | null;
   #before: Totals;
 
   private constructor(
@@ -106,9 +118,7 @@ export class ActivityReader {
     this.#pid = pid;
     this.#devices = new Set(pid === null ? [] : tapDevices(files, pid));
     this.#balloonPath = balloonPath;
-    // Once: the kernel goes over all of its pages for that.
-    const smaps = pid === null ? null : files.readText(`/proc/${pid}/smaps`);
-    this.#memoryResidentBytes = smaps === null ? null : parseResidentBytes(smaps, memoryBytes);
+    this.#memoryZeroBytes = pid === null ? null : sampleZeroBytes(files, pid, memoryBytes);
     this.#before = this.#totals();
   }
 
@@ -153,7 +163,7 @@ export class ActivityReader {
       receivedBytesPerSec: rate(before.receivedBytes, now.receivedBytes),
       sentBytesPerSec: rate(before.sentBytes, now.sentBytes),
       memoryInUseBytes: await this.#memoryInUse(),
-      memoryResidentBytes: this.#memoryResidentBytes,
+      memoryZeroBytes: this.#memoryZeroBytes,
       hostCpuPressurePercent: pressure('cpu'),
       hostMemoryPressurePercent: pressure('memory'),
     };

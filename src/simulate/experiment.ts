@@ -26,7 +26,7 @@ export type GuestSource =
 /** Memory that the kernel of a test guest never touches: measured, 24 MiB of 208 and 29 of 512. */
 const ZERO_BYTES = 24 * 1024 * 1024;
 /** From the end of the settling to the migrate command. */
-const BEGIN_MS = 700;
+const BEGIN_MS = 1400;
 const BEGIN_SPREAD_MS = 200;
 const SWITCHOVER_MS = 30;
 const SEND_QUEUE_BYTES = 4 * 1024 * 1024;

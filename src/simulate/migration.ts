@@ -43,6 +43,8 @@ export interface SimulationOptions {
     readonly policyStep: Pick<PolicyStep<unknown>, 'state' | 'wakeAtMs'>;
     readonly forecasting: ForecastState;
     readonly status: MigrationStatus;
+    /** The policy has asked for post-copy, and QEMU has yet to switch. */
+    readonly switching: boolean;
   };
 }
 
@@ -74,6 +76,8 @@ const SAMPLE_MS = 250;
 const DEFAULT_CAP_MS = 3_600_000;
 /** QEMU sends for so long before it looks at what is left (MAX_WAIT in migration/ram.c). */
 const ITERATION_MS = 50;
+/** In windows of that length QEMU keeps to its rate limit. */
+const RATE_WINDOW_MS = 100;
 /** A held migration syncs that often where there is nothing to send. */
 const IDLE_SYNC_MS = 10;
 /** Ticks that ask for themselves again and again would never end. */
@@ -122,6 +126,7 @@ class Simulation {
       this.#wakeAtMs = from.policyStep.wakeAtMs;
       this.#state = initialState(guest, context, this.#costs, from);
       this.#forecasting = from.forecasting;
+      this.#switches = from.switching;
     }
     this.#nextSampleMs = this.#state.nowMs;
     const canSample = from === undefined && !this.#showsPages;
@@ -132,15 +137,33 @@ class Simulation {
   #fillSocket(): void {
     const state = this.#state;
     const { linkBytesPerSec, context } = this.#options;
-    if (wireBytesPerMs(state, linkBytesPerSec) < linkBytesPerSec / 1000) return;
-    const taken = Math.min(this.#costs.queueBytes, context.sendQueueBytes, state.pendingBytes);
+    const wire = wireBytesPerMs(state, linkBytesPerSec);
+    const link = linkBytesPerSec / 1000;
+    // Below the link's rate QEMU sends what its limit allows in 100 ms as fast as the link takes it, and then waits.
+    const ahead =
+      wire < link
+        ? wire * RATE_WINDOW_MS * (1 - wire / link)
+        : Math.min(this.#costs.queueBytes, context.sendQueueBytes);
+    const taken = Math.min(ahead, state.pendingBytes);
     state.pendingBytes -= taken;
     state.transferredBytes += taken * (1 - state.zeroRatio);
+  }
+
+  /** A migration that is gone on with at the very sync that lets QEMU complete, or between that and the completion. */
+  #isAboutToComplete(): boolean {
+    const { from, linkBytesPerSec } = this.#options;
+    const state = this.#state;
+    if (from === undefined || from.switching || state.round < 2 || state.held) return false;
+    if (from.status === 'device' || from.status === 'pre-switchover') return true;
+    const isAtSync = from.nowMs - from.roundStartMs < ITERATION_MS;
+    return isAtSync && state.pendingBytes <= this.#thresholdBytes(wireBytesPerMs(state, linkBytesPerSec));
   }
 
   run(): SimulatedRun {
     const state = this.#state;
     if (this.#options.from?.status === 'postcopy-active') return this.#postcopy(true);
+    if (this.#isAboutToComplete())
+      return this.#completePrecopy(wireBytesPerMs(state, this.#options.linkBytesPerSec));
     const capMs = this.#options.capMs ?? DEFAULT_CAP_MS;
     for (;;) {
       if (this.#cancelled !== null) return this.#onSource(this.#cancelled, false);

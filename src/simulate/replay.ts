@@ -3,8 +3,16 @@
 // first decision that QEMU was not given the recording is what it would have seen; from there on the model says how it would
 // have gone on.
 
-import { foldObservation, type ForecastState, forecastOf, initForecast } from '../forecast/index.ts';
-import type { Action, Observation, Pace, Policy, PolicyContext, PolicyStep } from '../model/index.ts';
+import {
+  fitDirtyCurve,
+  foldObservation,
+  type ForecastState,
+  forecastOf,
+  initForecast,
+  readProfile,
+  withPoint,
+} from '../forecast/index.ts';
+import type { Action, Observation, Policy, PolicyContext, PolicyStep } from '../model/index.ts';
 import { guestOfCurve, type SimulatedGuest } from './guest.ts';
 import { simulateMigration, type SimulatedAction, type SimulatedRun } from './migration.ts';
 
@@ -43,13 +51,22 @@ export interface ReplayPoint {
   readonly decisions: readonly SimulatedAction[];
 }
 
+/** The frame that a policy would have decided in: whether post-copy is enabled is its own wish, within what the operator allows. */
+function frameOf({ capabilities }: Policy, context: PolicyContext): PolicyContext {
+  const may = context.objective.postcopy !== 'forbidden';
+  const wants = (name: 'postcopy-ram' | 'postcopy-preempt'): boolean =>
+    may && (capabilities === undefined || capabilities.includes(name));
+  return { ...context, postcopyReady: wants('postcopy-ram'), preemptReady: wants('postcopy-preempt') };
+}
+
 /** Runs a policy over the first observations; ticks come when it asked for them. */
 export function replayUntil(
   policy: Policy,
-  { context, observations }: Pick<Recording, 'context' | 'observations'>,
+  { context: recorded, observations }: Pick<Recording, 'context' | 'observations'>,
   count = observations.length,
   onDecision: (decision: SimulatedAction) => void = () => undefined,
 ): ReplayPoint {
+  const context = frameOf(policy, recorded);
   const decisions: SimulatedAction[] = [];
   let forecasting = initForecast(context);
   let step = policy.init(context);
@@ -80,23 +97,22 @@ export function replayUntil(
 const MAX_TICKS = 1000;
 
 /**
- * The guest of a recording, as its last forecast has it: the curve of all that was seen, at the pace of its profile where
- * there is one. Null where nothing was learnt of it.
+ * The guest of a recording: the curve of all that was seen of it, at the pace of its profile where there is one. Null where
+ * nothing was learnt of it.
  */
 export function guestOfRecording({ context, observations }: Recording): SimulatedGuest | null {
-  let forecasting = initForecast(context);
-  let pace: Pace | null = null;
-  let curve = null;
-  for (const observation of observations) {
-    forecasting = foldObservation(forecasting, observation);
-    if (observation.status !== 'active') continue;
-    const forecast = forecastOf(forecasting, observation);
-    ({ pace } = forecast);
-    curve = forecast.curve ?? curve;
-  }
-  if (curve === null) return null;
+  const state = observations.reduce(foldObservation, initForecast(context));
+  const points = state.newest === null ? state.points : withPoint(state.points, state.newest);
+  const known = context.profile === null ? null : readProfile(context.profile);
+  const curve = known?.curve ?? fitDirtyCurve(points)?.curve;
+  if (curve === undefined) return null;
   const zeroBytes = Math.max(0, ...observations.map((each) => each.zeroBytes ?? 0));
-  return guestOfCurve(context.memoryBytes, Math.min(zeroBytes, context.memoryBytes), curve, pace);
+  return guestOfCurve(
+    context.memoryBytes,
+    Math.min(zeroBytes, context.memoryBytes),
+    curve,
+    known?.pace ?? null,
+  );
 }
 
 /** Replays a policy on a recording. Bit-identical from run to run: nothing but its inputs decides. */
@@ -130,7 +146,8 @@ export function goOn(
   linkBytesPerSec: number | null,
 ): SimulatedRun | null {
   const guest = guestOfRecording(recording);
-  const { context, observations } = recording;
+  const { observations } = recording;
+  const context = frameOf(policy, recording.context);
   const count = observations.findLastIndex(({ atMs, status }) => atMs < fromMs && status === 'active') + 1;
   const bandwidth =
     linkBytesPerSec ?? Math.max(0, ...observations.map((each) => each.bandwidthBytesPerSec ?? 0));
@@ -147,12 +164,15 @@ export function continueFrom(
   guest: SimulatedGuest,
   linkBytesPerSec: number,
 ): SimulatedRun {
-  const { context, observations } = recording;
+  const { observations } = recording;
+  const context = frameOf(policy, recording.context);
   const last = observations[count - 1];
   const point = replayUntil(policy, recording, count);
   const remaining = last?.remainingBytes ?? guest.memoryBytes;
   const zeroSeen = last?.zeroBytes ?? 0;
-  const zeroLeft = last?.round === 1 ? Math.max(0, guest.zeroBytes - zeroSeen) : 0;
+  // Zero pages that were not gone over yet wait in what the first pass left unsent.
+  const unsent = last?.round === 1 ? remaining : (last?.unsentBytes ?? 0);
+  const zeroLeft = Math.min(unsent, Math.max(0, guest.zeroBytes - zeroSeen));
   const parameters = point.decisions.reduce(
     (values, { action }) => (action.kind === 'set-parameters' ? { ...values, ...action.change } : values),
     context.parameters,
@@ -172,6 +192,9 @@ export function continueFrom(
       policyStep: point.step,
       forecasting: point.forecasting,
       status: last?.status ?? 'active',
+      switching:
+        last?.status !== 'postcopy-active' &&
+        point.decisions.some(({ action }) => action.kind === 'start-postcopy'),
     },
   });
 }

@@ -3,7 +3,7 @@
 // that holds the truth nine times out of ten.
 
 import { DEFAULT_WEIGHTS, policyByName } from '../decide/index.ts';
-import { readProfile, untouchedBytes } from '../forecast/index.ts';
+import { readProfile, zeroBytesOf } from '../forecast/index.ts';
 import { formatMs, formatRate } from '../common/index.ts';
 import type { CostWeights, Estimate, GuestProfile, PolicyContext } from '../model/index.ts';
 import { guestOfCurve, type SimulatedGuest } from './guest.ts';
@@ -54,6 +54,7 @@ export interface WayEstimate {
 const GUEST_ERROR_RATIO = 0.1;
 const LINK_ERROR_RATIO = 0.02;
 export const MODEL_ERROR_RATIO = 0.15;
+const FIGURE_ERROR_RATIO = 0.02;
 
 const DEFAULT_CAP_MS = 30 * 60_000;
 const SWITCHOVER_MS = 30;
@@ -70,14 +71,18 @@ export function busier(guest: SimulatedGuest, by: number): SimulatedGuest {
   };
 }
 
-/** From the least to the most of the runs, and the model's own error on top of what lies after `sinceMs`. */
+/**
+ * From the least to the most of the runs, and the model's own error: a share of what lies after `since`, and a small one of the
+ * whole, for what is measured is not exact either.
+ */
 export function bandOf(figures: readonly number[], since = 0): Estimate {
   const [expected = 0] = figures;
   const rest = figures.map((figure) => Math.max(0, figure - since));
+  const slack = FIGURE_ERROR_RATIO * expected;
   return {
     expected,
-    low: since + Math.min(...rest) / (1 + MODEL_ERROR_RATIO),
-    high: since + Math.max(...rest) * (1 + MODEL_ERROR_RATIO),
+    low: Math.max(0, since + Math.min(...rest) / (1 + MODEL_ERROR_RATIO) - slack),
+    high: since + Math.max(...rest) * (1 + MODEL_ERROR_RATIO) + slack,
   };
 }
 
@@ -145,7 +150,7 @@ export function estimateWays(inputs: WaysInputs): WayEstimate[] | null {
   const { memoryBytes } = inputs.profile;
   const guest = guestOfCurve(
     memoryBytes,
-    untouchedBytes(inputs.profile),
+    zeroBytesOf(inputs.profile),
     known.curve,
     known.pace,
     busyRatioOf(inputs.profile),

@@ -5,10 +5,10 @@ import t from 'tap';
 import { parseWeights } from '../../src/cli/weights.ts';
 import { UsageError } from '../../src/common/index.ts';
 import {
+  findMemory,
   parseCpuSec,
   parseDeviceBytes,
   parsePressure,
-  parseResidentBytes,
   processOfThread,
 } from '../../src/observe/guest-activity.ts';
 import { profileWindows } from '../../src/observe/index.ts';
@@ -34,15 +34,16 @@ t.test('the figures of the host are read as the kernel writes them', (t) => {
   t.equal(parseDeviceBytes(net, new Set(['eth9'])), null);
   t.equal(parsePressure('some avg10=1.25 avg60=0 avg300=0 total=1\nfull avg10=0'), 1.25);
   t.equal(parsePressure(null), null);
-  const smaps = (size: string) => `7f0000000000-7f00${size} rw-p 0 00:00 0
-Rss:      1024 kB
-7f1000000000-7f1000001000 rw-p 0 00:00 0
-Rss:         4 kB`;
-  t.equal(parseResidentBytes(smaps('00400000'), 4 * 1024 * 1024), 1024 * 1024);
-  t.equal(parseResidentBytes(smaps('00500000'), 4 * 1024 * 1024), null, 'no mapping of that size');
+  const maps = `7f0000000000-7f0000400000 rw-p 00000000 00:00 0
+7f1000000000-7f1000001000 rw-p 00000000 00:00 0 [heap]
+7f2000000000-7f2000400000 r--p 00000000 00:00 0`;
+  t.equal(findMemory(maps, 4 * 1024 * 1024), 0x7f0000000000n);
+  t.equal(findMemory(maps, 5 * 1024 * 1024), null, 'no mapping of that size');
+  t.equal(findMemory(`${maps}\n7f3000000000-7f3000400000 rw-p 0`, 4 * 1024 * 1024), null, 'two of them');
   const files = {
     readText: (path: string) => (path === '/proc/7/status' ? 'Name:\tx\nTgid:\t5\n' : null),
     list: () => [],
+    countZeroPages: () => null,
   };
   t.equal(processOfThread(files, 7), 5);
   t.equal(processOfThread(files, 8), null);

@@ -3,7 +3,7 @@
 
 import t from 'tap';
 import { choosePlan, createAdaptivePolicy, weighedOptions } from '../../src/decide/index.ts';
-import { foldObservation, forecastOf, initForecast } from '../../src/forecast/index.ts';
+import { foldObservation, forecastOf, initForecast, predictReleased } from '../../src/forecast/index.ts';
 import type { GuestProfile, Observation } from '../../src/model/index.ts';
 import { guestOfPattern, profileOf } from '../../src/simulate/index.ts';
 import { MIB, observation } from './support/observation.ts';
@@ -96,5 +96,28 @@ t.test('a decision says what it has weighed, the cheapest that fits first', (t) 
     reasons.some((reason) => (reason.options?.length ?? 0) > 0),
     'and it is in the record',
   );
+  t.end();
+});
+
+t.test('QEMU is let go where it comes below the limit within a round, not where it never would', (t) => {
+  const at = (writesMib: number, setMib: number) => {
+    const curve = guestOfPattern(208 * MIB, 0, {
+      ...{ kind: 'steady', setBytes: setMib * MIB, rateBytesPerSec: writesMib * MIB },
+    });
+    const within = (windowMs: number) => ({
+      windowMs,
+      dirtyBytes: curve.parts.reduce((sum, part) => sum + part.dirtyBetween(0, windowMs), 0),
+    });
+    return seen({
+      ...{ totalBytes: 208 * MIB, remainingBytes: setMib * MIB, dirtyAtRoundStartBytes: setMib * MIB },
+      dirtySamples: [within(100), within(300), within(1000)],
+    });
+  };
+  const sweep = at(150, 90);
+  t.equal(predictReleased(sweep.forecast, sweep.seen, 800)?.completes, true);
+  t.equal(predictReleased(sweep.forecast, sweep.seen, 300)?.completes, false);
+  const hot = at(200, 64);
+  t.equal(predictReleased(hot.forecast, hot.seen, 300)?.completes, false);
+  t.equal(predictReleased({ ...hot.forecast, curve: null }, hot.seen, 300), null);
   t.end();
 });

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+// Traffic control against the kernel: two namespaces and a cable between them, gone with the test.
+
+import { execFileSync } from 'node:child_process';
+import t, { type Test } from 'tap';
+import { UsageError } from '../../src/common/index.ts';
+import { NicShaper, type NicUndo, TcSession, TcTakenError, undoNic } from '../../src/tc/index.ts';
+
+const A = `tc-test-a-${process.pid}`;
+const B = `tc-test-b-${process.pid}`;
+const PEER = '10.99.0.2';
+
+function ip(...args: string[]): void {
+  execFileSync('ip', args, { stdio: 'pipe' });
+}
+
+function inA(...argv: string[]): string {
+  return execFileSync('ip', ['netns', 'exec', A, ...argv], { encoding: 'utf8', stdio: 'pipe' });
+}
+
+function cable(test: Test): void {
+  for (const namespace of [A, B]) ip('netns', 'add', namespace);
+  test.teardown(() => {
+    for (const namespace of [A, B]) ip('netns', 'del', namespace);
+  });
+  ip('-n', A, 'link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', 'eth0', 'netns', B);
+  for (const [namespace, host] of [
+    [A, 1],
+    [B, 2],
+  ] as const) {
+    ip('-n', namespace, 'addr', 'add', `10.99.0.${host}/24`, 'dev', 'eth0');
+    ip('-n', namespace, 'link', 'set', 'eth0', 'up');
+    ip('-n', namespace, 'link', 'set', 'lo', 'up');
+  }
+}
+
+/** What there is, as the kernel tells it; counters left out. */
+function shaping(): unknown {
+  const show = (what: string): string => inA('tc', what, 'show', 'dev', 'eth0');
+  return [show('qdisc'), show('class'), show('filter')];
+}
+
+const classes = [
+  {
+    name: 'migration',
+    rateBytesPerSec: 2e6,
+    ceilBytesPerSec: 12.5e6,
+    priority: 2,
+    queueBytes: 100_000,
+    matches: [{ kind: 'port', side: 'destination', port: 4444 }],
+  },
+  {
+    name: 'rest',
+    rateBytesPerSec: 1e6,
+    ceilBytesPerSec: 12.5e6,
+    priority: 1,
+    queueBytes: 100_000,
+    matches: [],
+  },
+] as const;
+
+const plan = { device: 'eth0', linkBytesPerSec: 12.5e6, classes };
+
+function open(undos: NicUndo[] = [], change: object = {}): Promise<NicShaper> {
+  return NicShaper.open({
+    namespace: A,
+    plan: { ...plan, ...change },
+    onIntent: (undo) => undos.push(undo),
+    provenBy: PEER,
+  });
+}
+
+t.test('a tree is built, proven, changed while traffic flows, and nothing of it stays', async (t) => {
+  cable(t);
+  const before = shaping();
+  const undos: NicUndo[] = [];
+  const shaper = await open(undos);
+  t.equal(undos.length, 1, 'written down before');
+  const [migration] = await shaper.stats();
+  t.ok((migration?.sentPackets ?? 0) >= 3, 'the packets that prove the classifier');
+
+  // 3 MB of datagrams at 4 MB/s, while rates go down and up: each of them arrives.
+  const receiver = `
+const socket = require('node:dgram').createSocket('udp4');
+let bytes = 0;
+socket.on('message', (piece) => { bytes += piece.length; });
+socket.bind({ port: 4444 }, () => { socket.setRecvBufferSize(4e6); console.log('ready'); });
+setTimeout(() => { console.log(bytes); process.exit(); }, 3500);`;
+  const { spawn } = await import('node:child_process');
+  const receiving = spawn('ip', ['netns', 'exec', B, process.execPath, '-e', receiver]);
+  let heard = '';
+  const ready = new Promise<void>((resolve) =>
+    receiving.stdout.setEncoding('utf8').on('data', (piece: string) => {
+      heard += piece;
+      if (heard.includes('ready')) resolve();
+    }),
+  );
+  const ended = new Promise((resolve) => receiving.once('close', resolve));
+  await ready;
+  const sender = `
+const socket = require('node:dgram').createSocket('udp4');
+const piece = Buffer.alloc(1000);
+let left = 3000;
+const timer = setInterval(() => {
+  for (let i = 0; i < 20 && left > 0; i++, left--) socket.send(piece, 4444, '${PEER}');
+  if (left === 0) { clearInterval(timer); setTimeout(() => process.exit(), 500); }
+}, 5);`;
+  const sending = spawn('ip', ['netns', 'exec', A, process.execPath, '-e', sender]);
+  const sent = new Promise((resolve) => sending.once('close', resolve));
+  for (let i = 0; i < 20; i++) {
+    const rateBytesPerSec = i % 2 === 0 ? 6e6 : 2e6;
+    await shaper.setRates([{ name: 'migration', rateBytesPerSec, ceilBytesPerSec: 8e6 }]);
+    await new Promise((resolve) => setTimeout(resolve, 30));
+  }
+  await sent;
+  await ended;
+  t.match(heard, /\n3000000\n/, 'nothing that was queued is lost');
+  const drops = (await shaper.stats()).reduce((sum, each) => sum + each.drops, 0);
+  t.equal(drops, 0);
+  await shaper.close();
+  t.same(shaping(), before);
+});
+
+t.test('a class gets no more than its ceiling', async (t) => {
+  cable(t);
+  await using shaper = await open();
+  await shaper.setRates([{ name: 'migration', rateBytesPerSec: 1e6, ceilBytesPerSec: 2e6 }]);
+  const before = (await shaper.stats())[0]?.sentBytes ?? 0;
+  const sender = `
+const socket = require('node:dgram').createSocket('udp4');
+const piece = Buffer.alloc(1400);
+const end = Date.now() + 1500;
+const next = () => (Date.now() < end ? socket.send(piece, 4444, '${PEER}', () => setImmediate(next)) : process.exit());
+next();`;
+  inA(process.execPath, '-e', sender);
+  const sentBytes = ((await shaper.stats())[0]?.sentBytes ?? 0) - before;
+  t.ok(sentBytes > 1e6 && sentBytes < 4.2e6, `${(sentBytes / 1e6).toFixed(2)} MB in 1.5 s at 2 MB/s`);
+});
+
+t.test(
+  "an administrator's shaping is not replaced; an HTB of theirs is built beside, and left as it was",
+  async (t) => {
+    cable(t);
+    inA(
+      'tc',
+      'qdisc',
+      'add',
+      'dev',
+      'eth0',
+      'root',
+      'handle',
+      '7:',
+      'tbf',
+      'rate',
+      '100mbit',
+      'burst',
+      '32k',
+      'limit',
+      '1m',
+    );
+    const tbf = shaping();
+    await t.rejects(open(), TcTakenError);
+    t.same(shaping(), tbf);
+    inA('tc', 'qdisc', 'del', 'dev', 'eth0', 'root');
+    inA('tc', 'qdisc', 'add', 'dev', 'eth0', 'root', 'handle', '7:', 'htb', 'default', '10');
+    inA('tc', 'class', 'add', 'dev', 'eth0', 'parent', '7:', 'classid', '7:10', 'htb', 'rate', '50mbit');
+    const htb = shaping();
+    const undos: NicUndo[] = [];
+    const beside = await open(undos);
+    t.notSame(shaping(), htb);
+    await beside.close();
+    t.same(shaping(), htb);
+    const left = await open(undos);
+    t.ok(left);
+    await undoNic(undos.at(-1)!);
+    t.same(shaping(), htb, 'as another process would undo it');
+  },
+);
+
+t.test('what a killed process has built another takes away, once', async (t) => {
+  cable(t);
+  const before = shaping();
+  const undos: NicUndo[] = [];
+  await open(undos);
+  t.notSame(shaping(), before);
+  await undoNic(undos[0]!);
+  t.same(shaping(), before);
+  await undoNic(undos[0]!);
+  t.same(shaping(), before);
+});
+
+t.test('a NIC that is not there, a namespace that is not there, and nonsense are refused', async (t) => {
+  cable(t);
+  const before = shaping();
+  await t.rejects(open([], { device: 'eth9' }));
+  await t.rejects(open([], { device: 'eth0; reboot' }), UsageError);
+  await t.rejects(
+    NicShaper.open({ namespace: 'nowhere-at-all', plan, onIntent: () => undefined, provenBy: null }),
+  );
+  await using session = TcSession.open(A);
+  await t.rejects(session.run(['qdisc add dev eth0 root handle 1: no-such-kind'], 'eth0'));
+  t.same(shaping(), before);
+});
