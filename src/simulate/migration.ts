@@ -3,7 +3,7 @@
 // would fit into the downtime limit, the sync of the dirty bitmap, stop-and-copy at link rate, post-copy; hold, deferral and
 // packing of the patched QEMU; auto-converge. Deterministic. docs/simulator.md says what it leaves out.
 
-import { foldObservation, forecastOf, type ForecastState, initForecast } from '../forecast/index.ts';
+import { type ForecastState, initForecast } from '../forecast/index.ts';
 import type {
   Action,
   DirtySample,
@@ -16,6 +16,7 @@ import type {
 } from '../model/index.ts';
 import { type ModelCosts, REFERENCE_COSTS } from './costs.ts';
 import type { SimulatedGuest } from './guest.ts';
+import { ForecastFold } from './look.ts';
 import { observationOf, pagesOf, SimulatedSampler } from './observe.ts';
 import { endOfPostcopy, type PostcopyEnd } from './postcopy.ts';
 import {
@@ -97,7 +98,7 @@ class Simulation {
   readonly #showsPages: boolean;
   #policyState: unknown;
   #wakeAtMs: number | null;
-  #forecasting: ForecastState;
+  readonly #forecasts: ForecastFold;
   #nextSampleMs: number;
   #nextPagesMs = Infinity;
   #waitedMs = 0;
@@ -115,7 +116,7 @@ class Simulation {
       this.#wakeAtMs = wakeAtMs;
       this.#waitedMs = actions.reduce((sum, each) => (each.kind === 'wait' ? sum + each.waitMs : sum), 0);
       this.#state = initialState(guest, context, this.#costs, null);
-      this.#forecasting = initForecast(context);
+      this.#forecasts = new ForecastFold(initForecast(context));
       for (const action of actions) this.#carryOut(action);
       this.#fillSocket();
       // The guest has gone on while the policy waited.
@@ -125,7 +126,7 @@ class Simulation {
       this.#policyState = from.policyStep.state;
       this.#wakeAtMs = from.policyStep.wakeAtMs;
       this.#state = initialState(guest, context, this.#costs, from);
-      this.#forecasting = from.forecasting;
+      this.#forecasts = new ForecastFold(from.forecasting);
       this.#switches = from.switching;
     }
     this.#nextSampleMs = this.#state.nowMs;
@@ -288,13 +289,12 @@ class Simulation {
   }
 
   #show(observation: Observation): void {
-    this.#forecasting = foldObservation(this.#forecasting, observation);
     this.#take(
       this.#options.policy.step(this.#policyState, {
         kind: 'observation',
         nowMs: observation.atMs,
         observation,
-        forecast: forecastOf(this.#forecasting, observation),
+        forecast: this.#forecasts.see(observation),
       }),
     );
   }

@@ -4,6 +4,7 @@
 // costs a tenth of a millisecond so, and nearly five with a process of its own.
 
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import type { Socket } from 'node:net';
 import { messageOf } from '../common/index.ts';
 import { TcError, TcUnsupportedError } from './errors.ts';
 import { checkDevice, checkNamespace } from './names.ts';
@@ -46,6 +47,9 @@ export class TcSession implements AsyncDisposable {
     child.stdout.setEncoding('utf8').on('data', (piece: string) => this.#read(piece));
     child.stderr.setEncoding('utf8').on('data', (piece: string) => (this.#stderr += piece));
     child.stdin.on('error', () => undefined);
+    // Waiting, it must not keep whoever forgot it alive; its own end comes with the pipe's.
+    child.unref();
+    for (const pipe of [child.stdin, child.stdout, child.stderr]) (pipe as unknown as Socket).unref();
     const end = (error: Error): void => {
       this.#ended ??= error;
       this.#waiting?.reject(this.#ended);
@@ -117,7 +121,8 @@ export class TcSession implements AsyncDisposable {
   /** Ends tc. What it has set stays. */
   async close(): Promise<void> {
     if (this.#ended !== null) return;
-    const gone = new Promise<void>((resolve) => this.#child.once('close', () => resolve()));
+    const gone = new Promise<void>((resolve) => this.#child.once('exit', () => resolve()));
+    this.#child.ref();
     this.#child.stdin.end();
     await gone;
   }

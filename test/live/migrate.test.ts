@@ -28,7 +28,7 @@ t.test(
     const { rows, complete } = readTrace(trace);
     t.ok(complete);
     const kinds = new Set(rows.map(({ type }) => type));
-    t.same([...kinds].sort(), ['action', 'event', 'forecast', 'observation', 'outcome']);
+    t.same([...kinds].sort(), ['action', 'context', 'event', 'forecast', 'observation', 'outcome']);
     const decision = rows.find(
       ({ type, fields }) => type === 'action' && fields['kind'] === 'start-postcopy',
     );
