@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Traffic control against the kernel: two namespaces and a cable between them, gone with the test.
 
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import t, { type Test } from 'tap';
 import { UsageError } from '../../src/common/index.ts';
 import { NicShaper, type NicUndo, TcSession, TcTakenError, undoNic } from '../../src/tc/index.ts';
@@ -32,6 +32,12 @@ function cable(test: Test): void {
     ip('-n', namespace, 'link', 'set', 'eth0', 'up');
     ip('-n', namespace, 'link', 'set', 'lo', 'up');
   }
+}
+
+/** Packets that the other end's NIC has got so far: no program there has to keep up. */
+function received(): number {
+  const path = '/sys/class/net/eth0/statistics/rx_packets';
+  return Number(execFileSync('ip', ['netns', 'exec', B, 'cat', path], { encoding: 'utf8' }));
 }
 
 /** What there is, as the kernel tells it; counters left out. */
@@ -79,24 +85,8 @@ t.test('a tree is built, proven, changed while traffic flows, and nothing of it 
   const [migration] = await shaper.stats();
   t.ok((migration?.sentPackets ?? 0) >= 3, 'the packets that prove the classifier');
 
-  // 3 MB of datagrams at 4 MB/s, while rates go down and up: each of them arrives.
-  const receiver = `
-const socket = require('node:dgram').createSocket('udp4');
-let bytes = 0;
-socket.on('message', (piece) => { bytes += piece.length; });
-socket.bind({ port: 4444 }, () => { socket.setRecvBufferSize(4e6); console.log('ready'); });
-setTimeout(() => { console.log(bytes); process.exit(); }, 3500);`;
-  const { spawn } = await import('node:child_process');
-  const receiving = spawn('ip', ['netns', 'exec', B, process.execPath, '-e', receiver]);
-  let heard = '';
-  const ready = new Promise<void>((resolve) =>
-    receiving.stdout.setEncoding('utf8').on('data', (piece: string) => {
-      heard += piece;
-      if (heard.includes('ready')) resolve();
-    }),
-  );
-  const ended = new Promise((resolve) => receiving.once('close', resolve));
-  await ready;
+  // 3 MB of datagrams at 4 MB/s, while rates go down and up: each of them arrives at the other NIC.
+  const before3000 = received();
   const sender = `
 const socket = require('node:dgram').createSocket('udp4');
 const piece = Buffer.alloc(1000);
@@ -113,8 +103,7 @@ const timer = setInterval(() => {
     await new Promise((resolve) => setTimeout(resolve, 30));
   }
   await sent;
-  await ended;
-  t.match(heard, /\n3000000\n/, 'nothing that was queued is lost');
+  t.ok(received() - before3000 >= 3000, 'nothing that was queued is lost');
   const drops = (await shaper.stats()).reduce((sum, each) => sum + each.drops, 0);
   t.equal(drops, 0);
   await shaper.close();
