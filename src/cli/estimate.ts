@@ -19,6 +19,7 @@ import type { Estimate, GuestProfile } from '../model/index.ts';
 import { estimateWays, recommendation, type WayEstimate } from '../simulate/index.ts';
 import { drawCurve } from './curve-drawing.ts';
 import { interruptSignal } from './interrupt.ts';
+import { collect } from './list-option.ts';
 import { parseWeights } from './weights.ts';
 
 interface EstimateFlags {
@@ -38,10 +39,6 @@ const DEFAULT_LINKS = ['1gbit', '10gbit'];
 const DEFAULT_DOWNTIMES = ['300ms'];
 const MOST_ROWS = 64;
 const COURSES = ['seen', 'ets', 'arima', 'persistence'];
-
-function collect(value: string, before: readonly string[] | undefined): string[] {
-  return [...(before ?? []), ...value.split(',')];
-}
 
 function bandText(estimate: Estimate | null, format: (value: number) => string): string {
   if (estimate === null) return '-';
@@ -93,7 +90,6 @@ function document(
   known: ProfileModel,
   estimates: readonly WayEstimate[],
 ): Record<string, unknown> {
-  const band = (estimate: Estimate | null): Estimate | null => estimate;
   return {
     schema: 'slackwater/estimate@1',
     memory_bytes: profile.memoryBytes,
@@ -118,9 +114,9 @@ function document(
       converges: each.converges,
       fits: each.fits,
       used_postcopy: each.usedPostcopy,
-      tmt_ms: band(each.tmtMs),
-      downtime_ms: band(each.downtimeMs),
-      bytes: band(each.bytes),
+      tmt_ms: each.tmtMs,
+      downtime_ms: each.downtimeMs,
+      bytes: each.bytes,
       work_ratio: each.workRatio,
       cost_ms: each.costMs,
     })),

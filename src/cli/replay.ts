@@ -6,6 +6,7 @@ import { formatBytes, formatMs, parseRateBytesPerSec } from '../common/index.ts'
 import { loadPolicy } from '../control/index.ts';
 import { readTrace, recordedRun, type RecordedRun } from '../record/index.ts';
 import { replay, type Replay } from '../simulate/index.ts';
+import { collect } from './list-option.ts';
 
 interface ReplayFlags {
   readonly policy?: readonly string[];
@@ -14,10 +15,6 @@ interface ReplayFlags {
 }
 
 const DEFAULT_POLICIES = ['adaptive', 'qemu-default', 'hybrid-1', 'kubevirt-vep291', 'kubevirt-vep248'];
-
-function collect(value: string, before: readonly string[] | undefined): string[] {
-  return [...(before ?? []), ...value.split(',')];
-}
 
 function endText(then: Replay['then']): string {
   if (then === null) return 'how it would have ended cannot be told: nothing was learnt of the guest';

@@ -48,6 +48,8 @@ function shippedOr(folder: string, nameOrFile: string): string {
 export class SimulatedExperiment {
   readonly experiment: Experiment;
   readonly plan: readonly PlannedRun[];
+  /** Of the experiment file. */
+  readonly text: string;
   readonly #path: string;
   readonly #recordings: string | null;
   readonly #sources = new Map<string, GuestSource>();
@@ -55,7 +57,8 @@ export class SimulatedExperiment {
   constructor({ path, recordings, repeats }: SimulationFiles) {
     this.#path = shippedOr('experiments', path);
     this.#recordings = recordings;
-    const parsed = parseExperiment(textOf(this.#path), basename(this.#path));
+    this.text = textOf(this.#path);
+    const parsed = parseExperiment(this.text, basename(this.#path));
     // Nothing disturbs a model, so that nothing has to be controlled.
     this.experiment = { ...parsed, control: null, repeats: repeats ?? parsed.repeats };
     this.plan = expandExperiment(this.experiment, ['qemu-default', ...fixedSettingNames()]);

@@ -2,7 +2,7 @@
 // slackwater simulate: a whole experiment in the model, on all cores.
 
 import { fork } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
@@ -81,7 +81,7 @@ async function simulateAll(files: SimulationFiles, jobs: number): Promise<RunRec
   return indices.flatMap((index) => records.get(index) ?? []);
 }
 
-function keep(directory: string, files: SimulationFiles, records: readonly RunRecord[]): void {
+function keep(directory: string, experimentText: string, records: readonly RunRecord[]): void {
   if (existsSync(directory) && readdirSync(directory).length > 0) {
     throw new RefusedError(`there is something in ${directory} already`, {
       remedy: 'name another directory, or remove what is there',
@@ -89,7 +89,7 @@ function keep(directory: string, files: SimulationFiles, records: readonly RunRe
   }
   mkdirSync(directory, { recursive: true });
   writeFileSync(join(directory, 'runs.jsonl'), `${records.map((each) => JSON.stringify(each)).join('\n')}\n`);
-  if (existsSync(files.path)) writeFileSync(join(directory, 'experiment.yaml'), readFileSync(files.path));
+  writeFileSync(join(directory, 'experiment.yaml'), experimentText);
   writeFileSync(join(directory, 'machine.json'), `${JSON.stringify({ simulated: 'yes' }, null, 2)}\n`);
 }
 
@@ -112,7 +112,7 @@ async function simulateCommand(path: string, flags: SimulateFlags): Promise<void
   const startMs = performance.now();
   const records = await simulateAll(files, jobs);
   const seconds = (performance.now() - startMs) / 1000;
-  const { experiment } = new SimulatedExperiment(files);
+  const { experiment, text } = new SimulatedExperiment(files);
   const cells = groupBy(records, ({ guest, link, policy }) => cellKey(guest, link, policy)).size;
   process.stderr.write(
     `${records.length} migrations of ${cells} cells in ${seconds.toFixed(1)} s by ${jobs} processes, all of them in the model\n`,
@@ -130,7 +130,7 @@ async function simulateCommand(path: string, flags: SimulateFlags): Promise<void
   );
   if (flags.results !== undefined) {
     const directory = resolve(flags.results);
-    keep(directory, files, records);
+    keep(directory, text, records);
     writeFileSync(join(directory, 'report.html'), renderHtml(report, []));
   }
   process.stdout.write(

@@ -4,7 +4,7 @@
 
 import { hasPageLevers, Settings } from '../act/index.ts';
 import { type Clock, systemClock } from '../common/index.ts';
-import type { Outcome, PolicyContext } from '../model/index.ts';
+import { type Outcome, type PolicyContext, SWITCHOVER_MS } from '../model/index.ts';
 import { canSampleDirtyPages } from '../observe/index.ts';
 import { createTrace, nullRecorder } from '../record/index.ts';
 import { Custody } from './custody.ts';
@@ -18,7 +18,6 @@ import {
 } from './endpoint.ts';
 import { readFinal } from './last-words.ts';
 import { type MigrateDeps, readSendQueueBytes } from './migrate.ts';
-import { SWITCHOVER_MS } from './loop.ts';
 import { readMemoryBytes } from './machine.ts';
 import { losesTcgWrites } from './preflight.ts';
 import { restoreAbandoned } from './restore.ts';

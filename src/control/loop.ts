@@ -27,13 +27,6 @@ import type { PageControl } from './page-control.ts';
 import type { ControlOptions, Reporter } from './types.ts';
 import type { WatchMessage } from './watch.ts';
 
-/**
- * STOP to RESUME beyond the transfer of the dirty set: saving, loading and starting the devices. Measured: 31 ms for an idle
- * guest at 1 Gbit/s. What is still queued in the socket (about 20 ms) and what QEMU sends between our decision and its next
- * look at the threshold (up to 50 ms) pull in opposite directions and are left to the error band.
- */
-export const SWITCHOVER_MS = 30;
-
 export interface LoopDeps {
   readonly source: QmpClient;
   readonly destination: QmpClient | null;

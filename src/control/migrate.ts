@@ -12,7 +12,13 @@ import {
   Settings,
 } from '../act/index.ts';
 import { type Clock, RefusedError, systemClock } from '../common/index.ts';
-import type { Outcome, PolicyCapability, PolicyContext } from '../model/index.ts';
+import {
+  type Outcome,
+  type PolicyCapability,
+  type PolicyContext,
+  SEND_QUEUE_BYTES,
+  SWITCHOVER_MS,
+} from '../model/index.ts';
 import { canSampleDirtyPages } from '../observe/index.ts';
 import { takeProfile } from './profile.ts';
 import { QmpCommandError, type QmpSchema } from '../qmp/index.ts';
@@ -29,7 +35,6 @@ import {
   versionText,
 } from './endpoint.ts';
 import { armForRecovery, quit, readFinal, reasonOfEnding } from './last-words.ts';
-import { SWITCHOVER_MS } from './loop.ts';
 import { readMemoryBytes } from './machine.ts';
 import { PageControl } from './page-control.ts';
 import { checkUri, preflightDestination, preflightSource } from './preflight.ts';
@@ -51,16 +56,13 @@ const CONCLUDE_TIMEOUT_MS = 20_000;
 /** How long the guest's pages are looked at before the migration, where QEMU shows them. */
 const WATCH_MS = 1500;
 
-/** Linux' default limit of a TCP socket's send buffer: how much may wait ahead of anything urgent. */
-const DEFAULT_SEND_QUEUE_BYTES = 4 * 1024 * 1024;
-
 /** The largest send buffer on this host; the default where it cannot be read. */
 export function readSendQueueBytes(): number {
   try {
     const [, , largest] = readFileSync('/proc/sys/net/ipv4/tcp_wmem', 'utf8').trim().split(/\s+/).map(Number);
-    return largest ?? DEFAULT_SEND_QUEUE_BYTES;
+    return largest ?? SEND_QUEUE_BYTES;
   } catch {
-    return DEFAULT_SEND_QUEUE_BYTES;
+    return SEND_QUEUE_BYTES;
   }
 }
 

@@ -39,7 +39,8 @@ export function dirtyBytesWithin(curve: DirtyCurve, windowMs: number): number {
   return curve.hotBytes * -Math.expm1(-windowMs / curve.tauMs) + curve.coldBytesPerMs * windowMs;
 }
 
-function binOf(windowMs: number): number {
+/** Half octaves of window length. */
+export function binOf(windowMs: number): number {
   return Math.round(2 * Math.log2(windowMs));
 }
 

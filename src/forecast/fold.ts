@@ -43,6 +43,8 @@ export interface ForecastState {
         /** W of the round, what was left unsent included. */
         readonly wholeBytes: number;
         readonly unsentBytes: number | null;
+        /** What the round that ended had to send. */
+        readonly toSendBytes: number | null;
       })
     | null;
   /** Where the guest was found to repeat itself before the migration. */
@@ -83,11 +85,7 @@ const MOST_WAITING_RATIO = 0.8;
  * What was written in a round that left W dirty, u of it unsent of the w that it had to send: of what is written the share u/w
  * was waiting anyway, so that W = u + U (1 - u/w). Worked example: W 54.8 MB, u 26.1 of 218 MB: U = 28.7/0.88 = 32.6 MB.
  */
-function writtenOf(
-  dirtyBytes: number,
-  { unsentBytes }: Pick<Observation, 'unsentBytes'>,
-  toSendBytes: number | null,
-): number {
+function writtenOf(dirtyBytes: number, unsentBytes: number | null, toSendBytes: number | null): number {
   if (unsentBytes === null || toSendBytes === null || toSendBytes <= 0) return dirtyBytes;
   const waitingRatio = Math.min(MOST_WAITING_RATIO, unsentBytes / toSendBytes);
   return Math.max(0, dirtyBytes - unsentBytes) / (1 - waitingRatio);
@@ -103,17 +101,23 @@ export function foldObservation(state: ForecastState, observation: Observation):
   if (dirtyBytes !== null && observation.status === 'active') {
     if (observation.endedRoundMs !== null) {
       if (newest !== null) points = withPoint(points, newest);
+      const toSendBytes = newest?.wholeBytes ?? observation.totalBytes;
       newest = {
         round: observation.round,
         windowMs: observation.endedRoundMs,
-        dirtyBytes: writtenOf(dirtyBytes, observation, newest?.wholeBytes ?? observation.totalBytes),
+        dirtyBytes: writtenOf(dirtyBytes, observation.unsentBytes, toSendBytes),
         atMs: observation.roundStartMs,
         wholeBytes: dirtyBytes,
         unsentBytes: observation.unsentBytes,
+        toSendBytes,
       };
     } else if (newest?.round === observation.round) {
-      const { unsentBytes } = newest;
-      newest = { ...newest, dirtyBytes: writtenOf(dirtyBytes, { unsentBytes }, newest.wholeBytes) };
+      const { unsentBytes, toSendBytes } = newest;
+      newest = {
+        ...newest,
+        wholeBytes: dirtyBytes,
+        dirtyBytes: writtenOf(dirtyBytes, unsentBytes, toSendBytes),
+      };
     }
   }
   const round = observation.pages?.round ?? null;
@@ -134,8 +138,8 @@ interface Learnt {
 
 /**
  * The curve of all points, moved as a whole so that it passes through the last round: a guest is rather as it was just now
- * than as it was on average. Over 80 migrations (412 rounds, traces/tuning) the next round's writing is wrong by 17.5 % so, by 63 %
- * with the curve alone, by 27.1 % with persistence; bench/README.md.
+ * than as it was on average. Over 80 migrations (412 rounds, traces/tuning) the next round's writing is wrong by 17.7 % so, by 63 %
+ * with the curve alone, by 25.4 % with persistence; bench/README.md.
  */
 function learnt(points: CurvePoints, { newest, pace }: ForecastState): Learnt | null {
   const fit = fitDirtyCurve(points);

@@ -3,7 +3,7 @@
 // repeats itself gets the mean course of its period, so that what comes can be foretold; any other what was seen.
 
 import type { DirtyCurve, GuestProfile, Pace, ProfileSample } from '../model/index.ts';
-import { type CurvePoint, type CurvePoints, fitDirtyCurve } from './dirty-curve.ts';
+import { binOf, type CurvePoint, type CurvePoints, fitDirtyCurve } from './dirty-curve.ts';
 import { paceOf } from './pace.ts';
 import { chooseModel, findPeriod, foldOver, type Period } from './series/index.ts';
 
@@ -25,11 +25,6 @@ const EVEN_RATIO = 0.35;
 const MIN_STEPS = 4;
 /** Of the windows of a length those count for the curve that saw most: the others saw the guest pause. */
 const BUSY_SHARE = 1 / 3;
-
-/** Half octaves of window length, as in `withPoint`. */
-function binOf(windowMs: number): number {
-  return Math.round(2 * Math.log2(windowMs));
-}
 
 function busyPoints(samples: readonly ProfileSample[], steady: boolean): CurvePoints {
   const bins = new Map<number, ProfileSample[]>();

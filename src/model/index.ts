@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 export type * from './action.ts';
+export * from './defaults.ts';
 export type * from './forecast.ts';
 export type * from './objective.ts';
 export type * from './observation.ts';

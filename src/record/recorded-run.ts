@@ -2,14 +2,8 @@
 // A trace as the values that it was written from: what the policy knew, what was seen, what was done, how it ended.
 
 import { UsageError } from '../common/index.ts';
-import type {
-  Objective,
-  Observation,
-  OutcomeKind,
-  ParameterValues,
-  PolicyContext,
-  ProfileSample,
-} from '../model/index.ts';
+import { QEMU_PARAMETERS, SEND_QUEUE_BYTES, SWITCHOVER_MS } from '../model/index.ts';
+import type { Objective, Observation, OutcomeKind, PolicyContext, ProfileSample } from '../model/index.ts';
 import type { TraceRow } from './rows.ts';
 import type { Trace } from './trace-reader.ts';
 
@@ -38,21 +32,6 @@ export interface RecordedRun {
   /** Null: the trace ends before the migration. */
   readonly outcome: RecordedOutcome | null;
 }
-
-/** QEMU's own defaults, for traces written before traces said what the parameters were. */
-const DEFAULT_PARAMETERS: ParameterValues = {
-  maxBandwidthBytesPerSec: 134_217_728,
-  maxPostcopyBandwidthBytesPerSec: 0,
-  downtimeLimitMs: 300,
-  availSwitchoverBandwidthBytesPerSec: 0,
-  throttleTriggerPercent: 50,
-  throttleInitialPercent: 20,
-  throttleIncrementPercent: 10,
-  throttleMaxPercent: 99,
-  xbzrleCacheBytes: 67_108_864,
-};
-const DEFAULT_SWITCHOVER_MS = 30;
-const DEFAULT_SEND_QUEUE_BYTES = 4 * 1024 * 1024;
 
 /** Of columns that older traces lack. */
 const BEFORE_LATER_COLUMNS: Partial<Observation> = {
@@ -83,15 +62,16 @@ function contextOf({ header, rows }: Trace, observations: readonly Observation[]
   const memoryBytes =
     written?.memoryBytes ?? observations.find(({ totalBytes }) => totalBytes !== null)?.totalBytes ?? 0;
   const objective = (written?.objective ?? header.objective) as unknown as Objective;
+  // Traces written before traces had this row: QEMU's own, as nobody sets others in an experiment.
   const mayPostcopy = objective.postcopy !== 'forbidden';
   return {
     objective,
     memoryBytes,
     postcopyReady: written?.postcopyReady ?? mayPostcopy,
     preemptReady: written?.preemptReady ?? mayPostcopy,
-    parameters: written?.parameters ?? DEFAULT_PARAMETERS,
-    switchoverMs: written?.switchoverMs ?? DEFAULT_SWITCHOVER_MS,
-    sendQueueBytes: written?.sendQueueBytes ?? DEFAULT_SEND_QUEUE_BYTES,
+    parameters: written?.parameters ?? QEMU_PARAMETERS,
+    switchoverMs: written?.switchoverMs ?? SWITCHOVER_MS,
+    sendQueueBytes: written?.sendQueueBytes ?? SEND_QUEUE_BYTES,
     pacesPostcopy: written?.pacesPostcopy ?? false,
     linkBytesPerSec: written?.linkBytesPerSec ?? null,
     profile: samples.length === 0 ? null : { memoryBytes, samples },

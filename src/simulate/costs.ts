@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// What QEMU's migration costs beside the bytes: the numbers of the model, each with where it comes from. Fitted to the
-// reference machine (QEMU 10.0.2 under TCG) on runs of `converging`, `no-postcopy` and the demo; docs/simulator.md says how
-// far the model is off, and on what.
+// What QEMU's migration costs beside the bytes, on the reference machine (QEMU 10.0.2 under TCG). Fitted to runs there: what
+// post-copy takes (switch, queue, faults, awakening) and precopyEndMs. Chosen, because nothing measured speaks against them:
+// setupMs, syncMsPerGib, zeroBytesPerMs, postcopyEndMs, and faultsHotFirst (so that 83 ms of silence come out). How far the
+// model is off as a whole, and on what: bench/README.md.
 
 export interface ModelCosts {
   /** From the migrate command to the first page on the wire. */

@@ -12,8 +12,16 @@ import {
   type WritePattern,
 } from '../experiment/index.ts';
 import { seededRandom } from '../common/index.ts';
-import type { GuestProfile, Policy, PolicyContext } from '../model/index.ts';
-import { simulateMigration, type SimulatedRun } from './migration.ts';
+import {
+  type GuestProfile,
+  type Policy,
+  type PolicyContext,
+  QEMU_PARAMETERS,
+  SEND_QUEUE_BYTES,
+  SWITCHOVER_MS,
+} from '../model/index.ts';
+import { simulateMigration } from './migration.ts';
+import type { SimulatedRun } from './simulation.ts';
 import { guestOfPattern } from './pattern-guest.ts';
 import { pagesByHeatOf, type SimulatedGuest } from './guest.ts';
 import { profileOf } from './profile.ts';
@@ -25,11 +33,9 @@ export type GuestSource =
 
 /** Memory that the kernel of a test guest never touches: measured, 24 MiB of 208 and 29 of 512. */
 const ZERO_BYTES = 24 * 1024 * 1024;
-/** From the end of the settling to the migrate command. */
+/** From the end of the settling to the migrate command; fitted to the guests of `converging` that have phases. */
 const BEGIN_MS = 1400;
 const BEGIN_SPREAD_MS = 200;
-const SWITCHOVER_MS = 30;
-const SEND_QUEUE_BYTES = 4 * 1024 * 1024;
 const PAGE_BYTES = 4096;
 
 /** The name under which `policyByName` knows a run's policy; a module's is its file's. `setting`: what the oracle's search picked. */
@@ -68,17 +74,10 @@ function contextOf(
     memoryBytes: guest.memoryBytes,
     postcopyReady: mayPostcopy,
     preemptReady: mayPostcopy,
-    parameters: {
-      maxBandwidthBytesPerSec: experiment.maxBandwidthBytesPerSec ?? 134_217_728,
-      maxPostcopyBandwidthBytesPerSec: 0,
-      downtimeLimitMs: 300,
-      availSwitchoverBandwidthBytesPerSec: 0,
-      throttleTriggerPercent: 50,
-      throttleInitialPercent: 20,
-      throttleIncrementPercent: 10,
-      throttleMaxPercent: 99,
-      xbzrleCacheBytes: 67_108_864,
-    },
+    parameters:
+      experiment.maxBandwidthBytesPerSec === null
+        ? QEMU_PARAMETERS
+        : { ...QEMU_PARAMETERS, maxBandwidthBytesPerSec: experiment.maxBandwidthBytesPerSec },
     switchoverMs: SWITCHOVER_MS,
     sendQueueBytes: SEND_QUEUE_BYTES,
     pacesPostcopy: patched,

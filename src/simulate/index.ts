@@ -2,12 +2,8 @@
 export { type ModelCosts, REFERENCE_COSTS } from './costs.ts';
 export { type GuestSource, policyNameOf, simulateRun } from './experiment.ts';
 export { guestOfCurve, type MemoryPart, pagesByHeatOf, type SimulatedGuest } from './guest.ts';
-export {
-  simulateMigration,
-  type SimulatedAction,
-  type SimulatedRun,
-  type SimulationOptions,
-} from './migration.ts';
+export { simulateMigration } from './migration.ts';
+export type { SimulatedAction, SimulatedRun, SimulationOptions } from './simulation.ts';
 export { guestOfPattern } from './pattern-guest.ts';
 export { profileOf } from './profile.ts';
 export {
@@ -22,7 +18,6 @@ export {
 export {
   bandOf,
   estimateWays,
-  MODEL_ERROR_RATIO,
   recommendation,
   runThrice,
   type WayEstimate,

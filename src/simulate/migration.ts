@@ -3,75 +3,21 @@
 // would fit into the downtime limit, the sync of the dirty bitmap, stop-and-copy at link rate, post-copy; hold, deferral and
 // packing of the patched QEMU; auto-converge. Deterministic. docs/simulator.md says what it leaves out.
 
-import { type ForecastState, initForecast } from '../forecast/index.ts';
-import type {
-  Action,
-  DirtySample,
-  MigrationStatus,
-  Observation,
-  PageSummary,
-  Policy,
-  PolicyContext,
-  PolicyStep,
-} from '../model/index.ts';
+import { foldObservation, forecastOf, type ForecastState, initForecast } from '../forecast/index.ts';
+import type { Action, DirtySample, Observation, PageSummary, PolicyStep } from '../model/index.ts';
 import { type ModelCosts, REFERENCE_COSTS } from './costs.ts';
-import type { SimulatedGuest } from './guest.ts';
-import { ForecastFold } from './look.ts';
 import { observationOf, pagesOf, SimulatedSampler } from './observe.ts';
+import type { SimulatedAction, SimulatedRun, SimulationOptions } from './simulation.ts';
 import { endOfPostcopy, type PostcopyEnd } from './postcopy.ts';
 import {
   advance,
   initialState,
-  type MigrationStart,
   type MigrationState,
   passBytesPerMs,
   syncBitmap,
   wireBytesPerMs,
 } from './state.ts';
 import { stepThrottle } from './throttle.ts';
-
-export interface SimulationOptions {
-  readonly policy: Policy;
-  readonly context: PolicyContext;
-  readonly guest: SimulatedGuest;
-  /** What one TCP stream carries. */
-  readonly linkBytesPerSec: number;
-  /** Pre-copy is given up after this long; absent: after an hour. */
-  readonly capMs?: number;
-  readonly costs?: ModelCosts;
-  /** A migration that is under way, with what its policy and its forecast know by then; absent: from the beginning. */
-  readonly from?: MigrationStart & {
-    readonly policyStep: Pick<PolicyStep<unknown>, 'state' | 'wakeAtMs'>;
-    readonly forecasting: ForecastState;
-    readonly status: MigrationStatus;
-    /** The policy has asked for post-copy, and QEMU has yet to switch. */
-    readonly switching: boolean;
-  };
-}
-
-export interface SimulatedAction {
-  readonly atMs: number;
-  readonly action: Action;
-}
-
-export interface SimulatedRun {
-  readonly outcome: 'completed' | 'source-running';
-  readonly reason: string;
-  /** Given up at the cap. */
-  readonly capped: boolean;
-  readonly waitedMs: number;
-  /** Null unless completed; as are the downtimes. */
-  readonly tmtMs: number | null;
-  readonly stopToResumeMs: number | null;
-  /** As a client of the guest sees it. */
-  readonly silenceMs: number | null;
-  readonly transferredBytes: number;
-  readonly rounds: number;
-  readonly usedPostcopy: boolean;
-  /** Work that the guest loses, as time: stopped, slowed down, or waiting for pages. */
-  readonly lostWorkMs: number;
-  readonly actions: readonly SimulatedAction[];
-}
 
 const SAMPLE_MS = 250;
 const DEFAULT_CAP_MS = 3_600_000;
@@ -98,7 +44,7 @@ class Simulation {
   readonly #showsPages: boolean;
   #policyState: unknown;
   #wakeAtMs: number | null;
-  readonly #forecasts: ForecastFold;
+  #forecasting: ForecastState;
   #nextSampleMs: number;
   #nextPagesMs = Infinity;
   #waitedMs = 0;
@@ -116,7 +62,7 @@ class Simulation {
       this.#wakeAtMs = wakeAtMs;
       this.#waitedMs = actions.reduce((sum, each) => (each.kind === 'wait' ? sum + each.waitMs : sum), 0);
       this.#state = initialState(guest, context, this.#costs, null);
-      this.#forecasts = new ForecastFold(initForecast(context));
+      this.#forecasting = initForecast(context);
       for (const action of actions) this.#carryOut(action);
       this.#fillSocket();
       // The guest has gone on while the policy waited.
@@ -126,7 +72,7 @@ class Simulation {
       this.#policyState = from.policyStep.state;
       this.#wakeAtMs = from.policyStep.wakeAtMs;
       this.#state = initialState(guest, context, this.#costs, from);
-      this.#forecasts = new ForecastFold(from.forecasting);
+      this.#forecasting = from.forecasting;
       this.#switches = from.switching;
     }
     this.#nextSampleMs = this.#state.nowMs;
@@ -289,12 +235,13 @@ class Simulation {
   }
 
   #show(observation: Observation): void {
+    this.#forecasting = foldObservation(this.#forecasting, observation);
     this.#take(
       this.#options.policy.step(this.#policyState, {
         kind: 'observation',
         nowMs: observation.atMs,
         observation,
-        forecast: this.#forecasts.see(observation),
+        forecast: forecastOf(this.#forecasting, observation),
       }),
     );
   }

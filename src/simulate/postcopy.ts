@@ -29,7 +29,7 @@ export interface PostcopyEnd {
 }
 
 const SAMPLE_MS = 250;
-/** Of a guest that waits for one page of several at a time, this share of its work goes on. */
+/** Of a guest that waits for one page of several at a time, this share of its work goes on: chosen, not measured. */
 const MISSING_WORK_RATIO = 0.5;
 
 /** How many page requests stand between RESUME and the guest's first answer. */

@@ -4,7 +4,7 @@
 import type { GuestProfile, ProfileSample } from '../model/index.ts';
 import type { SimulatedGuest } from './guest.ts';
 
-/** As the real profiler takes them: some windows for the curve, then even steps. */
+/** Some windows for the curve, then even steps; shorter ones than the real profiler takes where it watches for long. */
 const CURVE_WINDOWS_MS = [100, 300, 1000];
 const STEP_MS = 250;
 

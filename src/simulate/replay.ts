@@ -14,7 +14,8 @@ import {
 } from '../forecast/index.ts';
 import type { Action, Observation, Policy, PolicyContext, PolicyStep } from '../model/index.ts';
 import { guestOfCurve, type SimulatedGuest } from './guest.ts';
-import { simulateMigration, type SimulatedAction, type SimulatedRun } from './migration.ts';
+import { simulateMigration } from './migration.ts';
+import type { SimulatedAction, SimulatedRun } from './simulation.ts';
 
 /** A recorded migration, as far as a replay needs it. */
 export interface Recording {

@@ -10,7 +10,6 @@ export interface Qdisc {
   /** "0:" is the kernel's default. */
   readonly handle: string;
   readonly isRoot: boolean;
-  readonly isIngress: boolean;
 }
 
 export interface ClassStats {
@@ -31,7 +30,6 @@ export function readQdiscs(rows: readonly Readonly<Record<string, unknown>>[]): 
     kind: String(row['kind']),
     handle: String(row['handle']),
     isRoot: row['root'] === true,
-    isIngress: row['kind'] === 'ingress' || row['kind'] === 'clsact',
   }));
 }
 

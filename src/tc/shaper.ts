@@ -3,6 +3,7 @@
 // is there again afterwards.
 
 import { messageOf } from '../common/index.ts';
+import type { Match } from './classifier.ts';
 import { TcError } from './errors.ts';
 import { type ClassStats, findAnchor, readClasses, readQdiscs } from './inspect.ts';
 import { sendDatagrams } from './prove.ts';
@@ -16,7 +17,6 @@ import {
   kernelRate,
   minorOf,
   type NicPlan,
-  OUR_ANCHOR,
   removeLines,
   type ShapedClass,
 } from './tree.ts';
@@ -26,8 +26,8 @@ export interface NicUndo {
   readonly namespace: string | null;
   readonly device: string;
   readonly anchor: Anchor;
-  /** Names of the classes that have filters, in order; empty names for those that have none. */
   readonly classCount: number;
+  /** Places of the classes that have filters. */
   readonly filtered: readonly number[];
 }
 
@@ -48,6 +48,30 @@ export interface NamedStats extends ClassStats {
 /** Rates are counted in whole units of the kernel's clock: read back they may differ by so much. */
 const RATE_TOLERANCE = 0.01;
 const PROOF_DATAGRAMS = 3;
+
+/** Where nobody listens, by convention. */
+const DISCARD_PORT = 9;
+
+/** Destination, and source (0: any). */
+interface PortPair {
+  readonly port: number;
+  readonly from: number;
+}
+
+/** A datagram that a match is about, and one that differs from it in just that. */
+function proofOf(match: Exclude<Match, { kind: 'mac' }>): {
+  readonly probe: PortPair;
+  readonly decoy: PortPair;
+} {
+  const beside = (port: number): number => (port === 65_535 ? port - 1 : port + 1);
+  if (match.kind === 'port' && match.side === 'source') {
+    const probe = { port: DISCARD_PORT, from: match.port };
+    return { probe, decoy: { ...probe, from: beside(match.port) } };
+  }
+  const probe =
+    match.kind === 'ports' ? { port: match.destination, from: match.source } : { port: match.port, from: 0 };
+  return { probe, decoy: { ...probe, port: beside(probe.port) } };
+}
 
 export class NicShaper implements AsyncDisposable {
   readonly #session: TcSession;
@@ -138,21 +162,14 @@ export class NicShaper implements AsyncDisposable {
     for (const each of classes) {
       for (const match of each.matches) {
         if (match.kind === 'mac') continue;
-        const isPort = match.kind === 'port';
-        const port = !isPort ? match.destination : match.side === 'destination' ? match.port : 9;
-        const from = !isPort ? match.source : match.side === 'source' ? match.port : 0;
-        const other = (p: number): number => (p === 65_535 ? p - 1 : p + 1);
-        const counted = async (changed: boolean): Promise<number> => {
+        const { probe, decoy } = proofOf(match);
+        const counted = async (datagram: PortPair): Promise<number> => {
           const before = await this.#sentPackets(each.name);
-          await sendDatagrams(this.#options.namespace, {
-            address,
-            port: changed && port !== 9 ? other(port) : port,
-            from: changed && from !== 0 ? other(from) : from,
-            count: PROOF_DATAGRAMS,
-          });
+          const count = PROOF_DATAGRAMS;
+          await sendDatagrams(this.#options.namespace, { address, ...datagram, count });
           return (await this.#sentPackets(each.name)) - before;
         };
-        const [must, mustNot] = [await counted(false), await counted(true)];
+        const [must, mustNot] = [await counted(probe), await counted(decoy)];
         if (must >= PROOF_DATAGRAMS && mustNot < PROOF_DATAGRAMS) continue;
         throw new TcError(
           `the classifier of ${each.name} on ${device} does not work: of ${PROOF_DATAGRAMS} packets that must match it saw ` +
@@ -239,7 +256,7 @@ export async function undoNic({ namespace, device, anchor, classCount, filtered 
     const root = readQdiscs(qdiscs).find(({ isRoot }) => isRoot);
     if (root === undefined || parseInt(root.handle, 16) !== anchor.major) return;
     if (anchor.isOurs) {
-      if (anchor.major === OUR_ANCHOR.major) await session.run([`qdisc del dev ${device} root`], device);
+      await session.run([`qdisc del dev ${device} root`], device);
       return;
     }
     const found = new Set(readClasses(classText).map(({ id }) => id));

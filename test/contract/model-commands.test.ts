@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import t from 'tap';
 import { parseRunRecords } from '../../src/experiment/index.ts';
+import { readResults } from '../../testbed/experiment/read-results.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const MAIN = join(ROOT, 'src/cli/main.ts');
@@ -39,6 +40,7 @@ t.test('simulate carries a shipped experiment out in the model, and keeps what r
   const records = parseRunRecords(readFileSync(join(results, 'runs.jsonl'), 'utf8'));
   t.equal(records.length, 6 * 2 * 2);
   t.ok(records.every(({ outcome }) => outcome === 'completed'));
+  t.equal(readResults(results).records.length, records.length, 'as of real runs');
   const again = await slackwater('simulate', 'converging', '--repeats', '2', '--results', results);
   t.equal(again.code, 3, 'what is there is not written over');
   const json = await slackwater('simulate', 'converging', '--repeats', '2', '--json', '--jobs', '1');

@@ -140,7 +140,7 @@ function integrate(values: readonly number[], ahead: readonly number[], d: numbe
   return result;
 }
 
-/** The order with the least AICc; differenced and undifferenced ones are compared on the errors they share. */
+/** The order with the least AICc, each on its own errors: those of higher orders are one to three fewer. */
 export const arima: SeriesModel = {
   name: 'arima',
   fit(values) {

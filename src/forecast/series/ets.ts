@@ -64,12 +64,10 @@ export function startOf(values: readonly number[], withTrend: boolean, period: n
       ? { level: second, trend: second - first, season: [], from: 2 }
       : { level: first, trend: 0, season: [], from: 1 };
   }
-  // The first two periods, a moving mean over one of them taken as trend, its residuals as season.
-  const firstMean = meanOf(values.slice(0, period));
-  const secondMean = meanOf(values.slice(period, 2 * period));
-  const trend = withTrend ? (secondMean - firstMean) / period : 0;
-  const raw = values.slice(0, period).map((value, i) => value - firstMean - trend * (i - (period - 1) / 2));
-  return { level: firstMean + (trend * (period - 1)) / 2, trend, season: raw, from: period };
+  // The first period: its mean, and what each of its values differs from it.
+  const first = values.slice(0, period);
+  const level = meanOf(first);
+  return { level, trend: 0, season: first.map((value) => value - level), from: period };
 }
 
 /** Weights from any number: the search knows no bounds. */
