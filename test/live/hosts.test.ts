@@ -205,7 +205,7 @@ t.test('an experiment on machines reached over ssh', { skip }, async (t) => {
       const killedMs = performance.now();
       run.child.kill('SIGKILL');
       await hosts.killKeeper('dst');
-      const clean = async (): Promise<boolean> => (await leftoversOf(hosts, 'src')).length === 0;
+      const clean = async (): Promise<boolean> => (await leftoversOf(hosts, 'src', 'client')).length === 0;
       t.ok(await becomes(clean, UNDONE_WITHIN_MS));
       t.comment(`gone after ${((performance.now() - killedMs) / 1000).toFixed(0)} s`);
       t.not(
