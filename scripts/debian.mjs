@@ -30,6 +30,7 @@ const PACKAGES = [
   ['cpio', 'packs the initramfs of test guests', () => hasCommand('cpio')],
   ['kmod', 'orders the kernel modules of test guests', () => hasCommand('depmod')],
   ['iproute2', 'makes namespaces and links', () => hasCommand('ip') && hasCommand('tc')],
+  ['nftables', 'counts who uses a NIC', () => hasCommand('nft')],
   ['iperf3', "measures a link's goodput", () => hasCommand('iperf3')],
 ];
 

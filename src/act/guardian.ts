@@ -5,7 +5,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { JournalError } from './journal.ts';
+import { JournalError } from './journal-lock.ts';
 
 export interface Guardian {
   /** Everything is undone: the guardian goes. Resolves when it is gone. */

@@ -2,18 +2,21 @@
 export { type Guardian, startGuardian } from './guardian.ts';
 export { forgetPause, hasPausedGuest, pauseGuest } from './guest-pause.ts';
 export {
-  abandonedJournals,
   type End,
   Journal,
   type JournalContent,
-  journalDirectory,
-  JournalError,
-  JournalLockedError,
   type QemuInstance,
   readJournal,
   sameInstance,
-  startTicksOf,
 } from './journal.ts';
+export {
+  abandonedJournals,
+  journalDirectory,
+  JournalError,
+  JournalLockedError,
+  startTicksOf,
+} from './journal-lock.ts';
+export { type HostUndo, isNetworkJournal, NetworkJournal, undoNetwork } from './network-journal.ts';
 export {
   type ForeignChange,
   type RawParameters,

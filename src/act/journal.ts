@@ -3,19 +3,10 @@
 // VM, mode 0600, locked by the process that owns it. It lives in memory-backed storage: it has to survive us, not the
 // host, because the settings it speaks of do not survive the host either.
 
-import {
-  appendFileSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmdirSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
-import { basename, dirname, join } from 'node:path';
-import { messageOf, SlackwaterError } from '../common/index.ts';
+import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { messageOf } from '../common/index.ts';
+import { JournalError, lockJournal, unlockJournal } from './journal-lock.ts';
 
 const SHARED_MEMORY = '/dev/shm';
 
@@ -50,52 +41,6 @@ export interface JournalContent {
   readonly entries: readonly JournalEntry[];
 }
 
-export class JournalError extends SlackwaterError {
-  readonly code = 'ERR_JOURNAL';
-}
-
-/** A live process of ours controls this VM already. */
-export class JournalLockedError extends SlackwaterError {
-  readonly code = 'ERR_JOURNAL_LOCKED';
-  override readonly exitCode = 3;
-}
-
-/** $SLACKWATER_RUNTIME_DIR, /run/slackwater for root, else a folder of the user's own. */
-export function journalDirectory(env: NodeJS.ProcessEnv = process.env): string {
-  if (env['SLACKWATER_RUNTIME_DIR'] !== undefined) return env['SLACKWATER_RUNTIME_DIR'];
-  if (process.getuid?.() === 0) return '/run/slackwater';
-  const base = env['XDG_RUNTIME_DIR'];
-  return base === undefined
-    ? join(tmpdir(), `slackwater-${String(process.getuid?.() ?? 0)}`)
-    : join(base, 'slackwater');
-}
-
-/**
- * Start time of a process or thread in clock ticks since boot; null when there is none, or a dead one that nobody has
- * buried yet. Guards against reused ids.
- */
-export function startTicksOf(pid: number): number | null {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // The command name, field 2, may hold spaces and brackets: count from its closing bracket. Start time is field 22.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    const [state, field] = [fields[0], fields[19]];
-    return field === undefined || state === 'Z' || state === 'X' ? null : Number(field);
-  } catch {
-    return null;
-  }
-}
-
-function lockHolder(lockPath: string): number | null {
-  try {
-    const [pid, ticks] = readFileSync(lockPath, 'utf8').trim().split(' ').map(Number);
-    if (pid === undefined || ticks === undefined) return null;
-    return startTicksOf(pid) === ticks ? pid : null;
-  } catch {
-    return null;
-  }
-}
-
 /** An open journal. Every call is synchronous: what it says is on file when it returns. */
 export class Journal {
   readonly path: string;
@@ -114,7 +59,7 @@ export class Journal {
     const key = instances[0];
     if (key === undefined) throw new JournalError('a journal needs the QEMU that it speaks of');
     const path = join(directory, `${key.uuid}-${key.vcpuThreadId}-${key.startTicks ?? 0}.journal`);
-    Journal.#lock(path);
+    lockJournal(path);
     // A journal that nobody holds was left by a crash and not yet restored: its entries know the true "before".
     const left = existsSync(path) ? readJournal(path) : null;
     const entries = (left?.entries ?? []).filter((entry) =>
@@ -131,54 +76,13 @@ export class Journal {
 
   /** Opens and locks an existing journal, to undo it. */
   static open(path: string): Journal {
-    Journal.#lock(path);
+    lockJournal(path);
     try {
       return new Journal(path, readJournal(path));
     } catch (error) {
-      Journal.#unlock(path);
+      unlockJournal(path);
       throw error;
     }
-  }
-
-  static #unlock(path: string): void {
-    rmSync(`${path}.lock`, { force: true });
-    try {
-      rmdirSync(dirname(path));
-    } catch {
-      // Other VMs' journals are in it, or it is gone already.
-    }
-  }
-
-  static #lock(path: string): void {
-    const lockPath = `${path}.lock`;
-    const mine = `${process.pid} ${startTicksOf(process.pid) ?? 0}\n`;
-    for (let attempt = 0; attempt < 3; attempt++) {
-      try {
-        writeFileSync(lockPath, mine, { flag: 'wx', mode: 0o600 });
-        return;
-      } catch (error) {
-        const { code } = error as NodeJS.ErrnoException;
-        if (code === 'ENOENT' && attempt === 0) {
-          // The last one to leave removes the directory, at any moment.
-          mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-          continue;
-        }
-        if (code !== 'EEXIST') {
-          throw new JournalError(`cannot write the undo journal's lock ${lockPath}: ${messageOf(error)}`, {
-            cause: error,
-            remedy: 'set SLACKWATER_RUNTIME_DIR to a directory that you may write to',
-          });
-        }
-        const holder = lockHolder(lockPath);
-        if (holder !== null) {
-          throw new JournalLockedError(`process ${holder} controls this VM already`, {
-            remedy: 'let it finish, or stop it with SIGINT; then try again',
-          });
-        }
-        rmSync(lockPath, { force: true });
-      }
-    }
-    throw new JournalError(`cannot lock ${lockPath}: others keep taking it`);
   }
 
   /** Where QEMU and we share files while this journal speaks of it: memory, and gone with the journal. */
@@ -209,7 +113,7 @@ export class Journal {
       rmSync(this.sharedDirectory, { recursive: true, force: true });
       rmSync(this.path, { force: true });
     }
-    Journal.#unlock(this.path);
+    unlockJournal(this.path);
   }
 
   #rewrite(): void {
@@ -250,13 +154,4 @@ export function readJournal(path: string): JournalContent {
       remedy: 'undo it with the version of slackwater that wrote it, or delete it after checking the VM',
     });
   }
-}
-
-/** Journals on this host that no live process holds. */
-export function abandonedJournals(directory: string): string[] {
-  if (!existsSync(directory)) return [];
-  return readdirSync(directory)
-    .filter((name) => name.endsWith('.journal'))
-    .map((name) => join(directory, name))
-    .filter((path) => lockHolder(`${path}.lock`) === null);
 }

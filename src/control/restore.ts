@@ -6,10 +6,13 @@ import {
   type End,
   forgetPause,
   hasPausedGuest,
+  isNetworkJournal,
   Journal,
   journalDirectory,
+  NetworkJournal,
   sameInstance,
   undoEnd,
+  undoNetwork,
 } from '../act/index.ts';
 import { type Clock, messageOf, systemClock } from '../common/index.ts';
 import { parseQmpAddress, QmpConnectError } from '../qmp/index.ts';
@@ -26,6 +29,19 @@ export interface RestoreReport {
 
 /** Undoes one journal as far as it can be done now. @throws JournalLockedError when a live controller holds it */
 export async function restoreJournal(path: string): Promise<RestoreReport> {
+  return isNetworkJournal(path) ? await restoreNetwork(path) : await restoreGuest(path);
+}
+
+async function restoreNetwork(path: string): Promise<RestoreReport> {
+  const journal = NetworkJournal.open(path);
+  try {
+    return { path, leftAlone: [], ...(await undoNetwork(journal)) };
+  } finally {
+    journal.close();
+  }
+}
+
+async function restoreGuest(path: string): Promise<RestoreReport> {
   const journal = Journal.open(path);
   const restored: string[] = [];
   const leftAlone: string[] = [];

@@ -7,3 +7,5 @@ export { choosePlan, DEFAULT_WEIGHTS, type Plan, weighedOptions } from './plan.t
 export type { PostcopyEntryOptions } from './postcopy-entry.ts';
 export { policyByName, policyNames } from './registry.ts';
 export { stepStall, type StallState } from './stall.ts';
+export * from './gang/index.ts';
+export * from './reservation/index.ts';

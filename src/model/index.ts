@@ -7,3 +7,5 @@ export type * from './observation.ts';
 export type * from './outcome.ts';
 export * from './pages.ts';
 export type * from './profile.ts';
+export type * from './gang.ts';
+export type * from './traffic.ts';

@@ -7,6 +7,9 @@ export class TcError extends SlackwaterError {
   override readonly exitCode = EXIT.refused;
 }
 
+/** There is no such NIC (any more). */
+export class TcNoNicError extends TcError {}
+
 /** This kernel has not what is needed (a kind of queueing discipline, a filter): whoever asks can do without and say so. */
 export class TcUnsupportedError extends SlackwaterError {
   readonly code = 'ERR_TC_UNSUPPORTED';

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// One tc that stays, for a namespace: commands go in as lines, each batch ends with two questions. The answer to the second,
+// One tc that stays, for a place: commands go in as lines, each batch ends with two questions. The answer to the second,
 // JSON, says that the batch was carried out, and has tc write out what the first gave (classes, which tc tells as text). A change
 // costs a tenth of a millisecond so, and nearly five with a process of its own.
 
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { messageOf } from '../common/index.ts';
-import { TcError, TcUnsupportedError } from './errors.ts';
-import { checkDevice, checkNamespace } from './names.ts';
+import { TcError, TcNoNicError, TcUnsupportedError } from './errors.ts';
+import { checkDevice } from './names.ts';
+import { argvAt, type Place } from './place.ts';
 
 /** `-force`: a command that fails does not end the others. `-s`: classes are shown with their counters. */
 const TC = ['tc', '-s', '-j', '-force', '-batch', '-'];
@@ -27,11 +28,6 @@ interface Waiting {
   readonly device: string;
   readonly resolve: (answer: NicAnswer) => void;
   readonly reject: (error: Error) => void;
-}
-
-/** The argument vector that runs a program in a namespace; null: where this process is. */
-export function inNamespace(namespace: string | null, argv: readonly string[]): string[] {
-  return namespace === null ? [...argv] : ['ip', 'netns', 'exec', checkNamespace(namespace), ...argv];
 }
 
 export class TcSession implements AsyncDisposable {
@@ -66,9 +62,8 @@ export class TcSession implements AsyncDisposable {
     child.once('close', () => end(new TcError(`tc has ended: ${this.#stderr.trim()}`)));
   }
 
-  /** `namespace`: null for that of this process. */
-  static open(namespace: string | null): TcSession {
-    const [program = '', ...args] = inNamespace(namespace, TC);
+  static open(place: Place): TcSession {
+    const [program = '', ...args] = argvAt(place, TC);
     return new TcSession(spawn(program, args, { stdio: 'pipe' }));
   }
 
@@ -92,7 +87,7 @@ export class TcSession implements AsyncDisposable {
       this.#child.stdin.write(`${[...lines, `class show dev ${device}`, 'qdisc show'].join('\n')}\n`);
     }).finally(() => clearTimeout(timer));
     if (answer.qdiscs.length === 0)
-      throw new TcError(`there is no NIC ${device}`, { remedy: 'see: ip link' });
+      throw new TcNoNicError(`there is no NIC ${device}`, { remedy: 'see: ip link' });
     if (lines.length > 0) await new Promise((resolve) => setTimeout(resolve, STDERR_GRACE_MS));
     throwFailed(this.#stderr, lines);
     return answer;

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// One NIC, shaped: built, proven, changed while traffic flows, taken away. Every change is read back; what was there before
-// is there again afterwards.
+// One direction of one NIC, shaped: built, proven, changed while traffic flows, taken away. Every change is read back; what was
+// there before is there again afterwards.
 
 import { messageOf } from '../common/index.ts';
 import type { Match } from './classifier.ts';
 import { TcError } from './errors.ts';
+import { checkReceiving, ifbOf, leadThroughIfb, removeIfb } from './ifb.ts';
 import { type ClassStats, findAnchor, readClasses, readQdiscs } from './inspect.ts';
-import { sendDatagrams } from './prove.ts';
+import type { Place } from './place.ts';
+import { type PortPair, proofOf, type ProofPath, sendDatagrams } from './prove.ts';
 import { TcSession } from './session.ts';
 import {
   type Anchor,
@@ -14,32 +16,32 @@ import {
   changeLine,
   checkPlan,
   classId,
+  filterLines,
   kernelRate,
   minorOf,
   type NicPlan,
+  OUR_ANCHOR,
   removeLines,
   type ShapedClass,
 } from './tree.ts';
+import type { NicUndo } from './undo.ts';
 
-/** What is to be undone, to be written down before it is done: enough for another process to undo it. */
-export interface NicUndo {
-  readonly namespace: string | null;
-  readonly device: string;
-  readonly anchor: Anchor;
-  readonly classCount: number;
-  /** Places of the classes that have filters. */
-  readonly filtered: readonly number[];
-}
+/** What the NIC sends, or what it receives (through an IFB device then). */
+export type Direction = 'send' | 'receive';
 
 export interface NicShaperOptions {
-  /** Null: that of this process. */
-  readonly namespace: string | null;
+  readonly place: Place;
+  readonly direction: Direction;
   readonly plan: NicPlan;
   /** Called before anything is changed; must have it on file when it returns. */
   readonly onIntent: (undo: NicUndo) => void;
-  /** Where a datagram can be sent through this NIC, to prove the classifiers of ports; null: they are taken at their word. */
-  readonly provenBy: string | null;
+  /** How datagrams can be sent through this NIC, to prove the classifiers of ports; null: they are taken at their word. */
+  readonly proof: ProofPath | null;
 }
+
+/** What of a class is to be otherwise. */
+export type ClassChange = Pick<ShapedClass, 'name'> &
+  Partial<Pick<ShapedClass, 'rateBytesPerSec' | 'ceilBytesPerSec' | 'priority'>>;
 
 export interface NamedStats extends ClassStats {
   readonly name: string;
@@ -48,30 +50,6 @@ export interface NamedStats extends ClassStats {
 /** Rates are counted in whole units of the kernel's clock: read back they may differ by so much. */
 const RATE_TOLERANCE = 0.01;
 const PROOF_DATAGRAMS = 3;
-
-/** Where nobody listens, by convention. */
-const DISCARD_PORT = 9;
-
-/** Destination, and source (0: any). */
-interface PortPair {
-  readonly port: number;
-  readonly from: number;
-}
-
-/** A datagram that a match is about, and one that differs from it in just that. */
-function proofOf(match: Exclude<Match, { kind: 'mac' }>): {
-  readonly probe: PortPair;
-  readonly decoy: PortPair;
-} {
-  const beside = (port: number): number => (port === 65_535 ? port - 1 : port + 1);
-  if (match.kind === 'port' && match.side === 'source') {
-    const probe = { port: DISCARD_PORT, from: match.port };
-    return { probe, decoy: { ...probe, from: beside(match.port) } };
-  }
-  const probe =
-    match.kind === 'ports' ? { port: match.destination, from: match.source } : { port: match.port, from: 0 };
-  return { probe, decoy: { ...probe, port: beside(probe.port) } };
-}
 
 export class NicShaper implements AsyncDisposable {
   readonly #session: TcSession;
@@ -92,12 +70,16 @@ export class NicShaper implements AsyncDisposable {
    * @throws UsageError, TcTakenError before anything was changed; TcUnsupportedError, TcError with all taken back
    */
   static async open(options: NicShaperOptions): Promise<NicShaper> {
-    const { plan, namespace } = options;
+    const { plan, place, direction } = options;
     checkPlan(plan);
-    const session = TcSession.open(namespace);
+    const session = TcSession.open(place);
     try {
       const { qdiscs, classText } = await session.run([], plan.device);
-      const anchor = findAnchor(plan.device, readQdiscs(qdiscs), readClasses(classText));
+      if (direction === 'receive') await checkReceiving(session, plan.device);
+      const anchor =
+        direction === 'receive'
+          ? OUR_ANCHOR
+          : findAnchor(plan.device, readQdiscs(qdiscs), readClasses(classText));
       const shaper = new NicShaper(session, options, anchor);
       await shaper.#build();
       return shaper;
@@ -111,20 +93,34 @@ export class NicShaper implements AsyncDisposable {
     return this.#plan;
   }
 
-  async #build(): Promise<void> {
+  /** The plan as it is built: where the NIC receives, on its IFB device. */
+  get #tree(): NicPlan {
+    const { device } = this.#plan;
+    return { ...this.#plan, device: this.#options.direction === 'send' ? device : ifbOf(device) };
+  }
+
+  #sayIntent(): void {
+    const { place, direction, onIntent } = this.#options;
     const { device, classes } = this.#plan;
-    this.#options.onIntent({
-      namespace: this.#options.namespace,
+    onIntent({
+      place,
+      direction,
       device,
       anchor: this.#anchor,
       classCount: classes.length,
       filtered: classes.flatMap(({ matches }, i) => (matches.length > 0 ? [i] : [])),
     });
+  }
+
+  async #build(): Promise<void> {
+    const { place, direction, proof } = this.#options;
+    this.#sayIntent();
     try {
-      const { classText } = await this.#session.run(buildLines(this.#plan, this.#anchor), device);
+      if (direction === 'receive') await leadThroughIfb(place, this.#session, this.#plan.device);
+      const { classText } = await this.#session.run(buildLines(this.#tree, this.#anchor), this.#tree.device);
       this.#isBuilt = true;
-      for (const each of classes) this.#checkReadBack(readClasses(classText), each);
-      if (this.#options.provenBy !== null) await this.#prove(this.#options.provenBy);
+      for (const each of this.#plan.classes) this.#checkReadBack(readClasses(classText), each);
+      if (proof !== null) await this.#prove(proof);
     } catch (error) {
       this.#isBuilt = true;
       await this.close().catch(() => undefined);
@@ -157,7 +153,7 @@ export class NicShaper implements AsyncDisposable {
   }
 
   /** For each class with a port: datagrams to that port are counted by it, those to another are not. */
-  async #prove(address: string): Promise<void> {
+  async #prove(path: ProofPath): Promise<void> {
     const { classes, device } = this.#plan;
     for (const each of classes) {
       for (const match of each.matches) {
@@ -165,8 +161,7 @@ export class NicShaper implements AsyncDisposable {
         const { probe, decoy } = proofOf(match);
         const counted = async (datagram: PortPair): Promise<number> => {
           const before = await this.#sentPackets(each.name);
-          const count = PROOF_DATAGRAMS;
-          await sendDatagrams(this.#options.namespace, { address, ...datagram, count });
+          await sendDatagrams(path, datagram, PROOF_DATAGRAMS);
           return (await this.#sentPackets(each.name)) - before;
         };
         const [must, mustNot] = [await counted(probe), await counted(decoy)];
@@ -186,7 +181,7 @@ export class NicShaper implements AsyncDisposable {
 
   /** Counters and rates of all classes, as the kernel has them. @throws TcError */
   async stats(): Promise<NamedStats[]> {
-    const found = readClasses((await this.#session.run([], this.#plan.device)).classText);
+    const found = readClasses((await this.#session.run([], this.#tree.device)).classText);
     return this.#plan.classes.flatMap(({ name }) => {
       const id = this.#idOf(name);
       const stats = found.find((each) => each.id === id);
@@ -194,16 +189,33 @@ export class NicShaper implements AsyncDisposable {
     });
   }
 
+  /**
+   * One more kind of frame for a class. It is not proven, for traffic may flow already; its kind was when the tree was built, where
+   * the class had one of it. @throws UsageError, TcError
+   */
+  async addMatch(name: string, match: Match): Promise<void> {
+    this.#idOf(name);
+    const index = this.#plan.classes.findIndex((each) => each.name === name);
+    const lines = filterLines(this.#tree, this.#anchor, index, [match]);
+    this.#plan = {
+      ...this.#plan,
+      classes: this.#plan.classes.map((each, i) =>
+        i === index ? { ...each, matches: [...each.matches, match] } : each,
+      ),
+    };
+    this.#sayIntent();
+    await this.#session.run(lines, this.#tree.device);
+  }
+
   /** Other rates for some classes, all of them checked together first; nothing queued is lost. @throws UsageError, TcError */
-  async setRates(
-    changes: readonly Pick<ShapedClass, 'name' | 'rateBytesPerSec' | 'ceilBytesPerSec'>[],
-  ): Promise<void> {
+  async change(changes: readonly ClassChange[]): Promise<void> {
     const classes = this.#plan.classes.map((each) => ({
       ...each,
       ...changes.find(({ name }) => name === each.name),
     }));
     const plan = { ...this.#plan, classes };
     checkPlan(plan);
+    const tree = { ...this.#tree, classes };
     for (const { name } of changes) this.#idOf(name);
     const changed = classes.flatMap((each, i) => (each === this.#plan.classes[i] ? [] : [i]));
     // Lower promises first, or for a moment more would be promised than there is.
@@ -215,9 +227,9 @@ export class NicShaper implements AsyncDisposable {
       .sort((a, b) => a.by - b.by)
       .flatMap(({ i }) => {
         const each = classes[i];
-        return each === undefined ? [] : [changeLine(plan, this.#anchor, i, each)];
+        return each === undefined ? [] : [changeLine(tree, this.#anchor, i, each)];
       });
-    const answer = readClasses((await this.#session.run(lines, plan.device)).classText);
+    const answer = readClasses((await this.#session.run(lines, tree.device)).classText);
     this.#plan = plan;
     for (const i of changed) {
       const each = classes[i];
@@ -228,16 +240,13 @@ export class NicShaper implements AsyncDisposable {
   /** Takes everything away again. @throws TcError */
   async close(): Promise<void> {
     try {
-      if (this.#isBuilt) {
-        this.#isBuilt = false;
-        await this.#session
-          .run(removeLines(this.#plan, this.#anchor), this.#plan.device)
-          .catch((error: unknown) => {
-            throw new TcError(`${this.#plan.device} could not be put back: ${messageOf(error)}`, {
-              cause: error,
-            });
-          });
-      }
+      if (!this.#isBuilt) return;
+      this.#isBuilt = false;
+      const { place, direction } = this.#options;
+      if (direction === 'receive') await removeIfb(place, this.#session, this.#plan.device);
+      else await this.#session.run(removeLines(this.#plan, this.#anchor), this.#plan.device);
+    } catch (error) {
+      throw new TcError(`${this.#plan.device} could not be put back: ${messageOf(error)}`, { cause: error });
     } finally {
       await this.#session.close();
     }
@@ -247,28 +256,3 @@ export class NicShaper implements AsyncDisposable {
     await this.close();
   }
 }
-
-/** Undoes what another process has built, as it wrote down before; what is not there any more is left at that. */
-export async function undoNic({ namespace, device, anchor, classCount, filtered }: NicUndo): Promise<void> {
-  const session = TcSession.open(namespace);
-  try {
-    const { qdiscs, classText } = await session.run([], device);
-    const root = readQdiscs(qdiscs).find(({ isRoot }) => isRoot);
-    if (root === undefined || parseInt(root.handle, 16) !== anchor.major) return;
-    if (anchor.isOurs) {
-      await session.run([`qdisc del dev ${device} root`], device);
-      return;
-    }
-    const found = new Set(readClasses(classText).map(({ id }) => id));
-    if (!found.has(classId(anchor, anchor.rootMinor))) return;
-    const classes = Array.from({ length: classCount }, (_, i) => ({
-      ...NO_CLASS,
-      matches: filtered.includes(i) ? [{ kind: 'port', side: 'source', port: 1 } as const] : [],
-    }));
-    await session.run(removeLines({ device, linkBytesPerSec: 0, classes }, anchor), device);
-  } finally {
-    await session.close();
-  }
-}
-
-const NO_CLASS = { name: '', rateBytesPerSec: 0, ceilBytesPerSec: 0, priority: 0, queueBytes: 0 };

@@ -130,15 +130,22 @@ export function buildLines({ device, linkBytesPerSec, classes }: NicPlan, anchor
       return [
         `class add dev ${device} parent ${root} classid ${id} htb ${classWords(each)}`,
         `qdisc add dev ${device} parent ${id} handle ${hex(queueMajor(anchor, i))}: bfifo limit ${each.queueBytes}`,
-        ...each.matches
-          .flatMap(programsOf)
-          .map(
-            (bytecode) =>
-              `filter add dev ${device} parent ${handle} protocol all prio ${filterPriority(i)} bpf bytecode "${bytecode}" flowid ${id}`,
-          ),
+        ...filterLines({ device }, anchor, i, each.matches),
       ];
     }),
   ];
+}
+
+/** Lines that give a class the frames of some matches, beside those that it has. */
+export function filterLines(
+  { device }: Pick<NicPlan, 'device'>,
+  anchor: Anchor,
+  index: number,
+  matches: readonly Match[],
+): string[] {
+  const id = classId(anchor, minorOf(anchor, index));
+  const add = `filter add dev ${device} parent ${hex(anchor.major)}: protocol all prio ${filterPriority(index)}`;
+  return matches.flatMap(programsOf).map((bytecode) => `${add} bpf bytecode "${bytecode}" flowid ${id}`);
 }
 
 /** Filters are asked in the order of the classes. */

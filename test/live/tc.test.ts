@@ -4,10 +4,22 @@
 import { execFileSync, spawn } from 'node:child_process';
 import t, { type Test } from 'tap';
 import { UsageError } from '../../src/common/index.ts';
-import { NicShaper, type NicUndo, TcSession, TcTakenError, undoNic } from '../../src/tc/index.ts';
+import {
+  type CountersUndo,
+  NicShaper,
+  type NicUndo,
+  readNicCount,
+  TcSession,
+  TcTakenError,
+  TrafficCounters,
+  undoCounters,
+  undoNic,
+} from '../../src/tc/index.ts';
 
 const A = `tc-test-a-${process.pid}`;
 const B = `tc-test-b-${process.pid}`;
+const AT_A = { kind: 'namespace', name: A } as const;
+const AT_B = { kind: 'namespace', name: B } as const;
 const PEER = '10.99.0.2';
 
 function ip(...args: string[]): void {
@@ -69,10 +81,11 @@ const plan = { device: 'eth0', linkBytesPerSec: 12.5e6, classes };
 
 function open(undos: NicUndo[] = [], change: object = {}): Promise<NicShaper> {
   return NicShaper.open({
-    namespace: A,
+    place: AT_A,
+    direction: 'send',
     plan: { ...plan, ...change },
     onIntent: (undo) => undos.push(undo),
-    provenBy: PEER,
+    proof: { from: AT_A, address: PEER },
   });
 }
 
@@ -99,7 +112,7 @@ const timer = setInterval(() => {
   const sent = new Promise((resolve) => sending.once('close', resolve));
   for (let i = 0; i < 20; i++) {
     const rateBytesPerSec = i % 2 === 0 ? 6e6 : 2e6;
-    await shaper.setRates([{ name: 'migration', rateBytesPerSec, ceilBytesPerSec: 8e6 }]);
+    await shaper.change([{ name: 'migration', rateBytesPerSec, ceilBytesPerSec: 8e6 }]);
     await new Promise((resolve) => setTimeout(resolve, 30));
   }
   await sent;
@@ -113,7 +126,7 @@ const timer = setInterval(() => {
 t.test('a class gets no more than its ceiling', async (t) => {
   cable(t);
   await using shaper = await open();
-  await shaper.setRates([{ name: 'migration', rateBytesPerSec: 1e6, ceilBytesPerSec: 2e6 }]);
+  await shaper.change([{ name: 'migration', rateBytesPerSec: 1e6, ceilBytesPerSec: 2e6 }]);
   const before = (await shaper.stats())[0]?.sentBytes ?? 0;
   const sender = `
 const socket = require('node:dgram').createSocket('udp4');
@@ -184,9 +197,94 @@ t.test('a NIC that is not there, a namespace that is not there, and nonsense are
   await t.rejects(open([], { device: 'eth9' }));
   await t.rejects(open([], { device: 'eth0; reboot' }), UsageError);
   await t.rejects(
-    NicShaper.open({ namespace: 'nowhere-at-all', plan, onIntent: () => undefined, provenBy: null }),
+    NicShaper.open({
+      place: { kind: 'namespace', name: 'nowhere-at-all' },
+      ...{ direction: 'send', plan, onIntent: () => undefined, proof: null },
+    }),
   );
-  await using session = TcSession.open(A);
+  await using session = TcSession.open(AT_A);
   await t.rejects(session.run(['qdisc add dev eth0 root handle 1: no-such-kind'], 'eth0'));
   t.same(shaping(), before);
+});
+
+t.test(
+  'what a NIC receives is shaped by an IFB device, proven from the other end, and left as it was',
+  async (t) => {
+    cable(t);
+    const links = (): string => inA('ip', '-br', 'link').replaceAll(/@if\d+/g, '');
+    const before = [shaping(), links()];
+    const undos: NicUndo[] = [];
+    const openReceiving = (): Promise<NicShaper> =>
+      NicShaper.open({
+        place: AT_A,
+        direction: 'receive',
+        plan,
+        onIntent: (undo) => undos.push(undo),
+        proof: { from: AT_B, address: '10.99.0.1' },
+      });
+    const shaper = await openReceiving();
+    const [migration] = await shaper.stats();
+    t.ok((migration?.sentPackets ?? 0) >= 3, 'the packets that prove the classifier');
+    await shaper.change([{ name: 'migration', rateBytesPerSec: 1e6, ceilBytesPerSec: 2e6, priority: 3 }]);
+    t.equal((await shaper.stats())[0]?.priority, 3);
+    await shaper.close();
+    t.same([shaping(), links()], before);
+    await openReceiving();
+    t.equal(await undoNic(undos.at(-1)!), true, 'as another process would undo it');
+    t.equal(await undoNic(undos.at(-1)!), false, 'once');
+    t.same([shaping(), links()], before);
+    inA('tc', 'qdisc', 'add', 'dev', 'eth0', 'clsact');
+    await t.rejects(openReceiving(), TcTakenError);
+    inA('tc', 'qdisc', 'del', 'dev', 'eth0', 'clsact');
+  },
+);
+
+t.test('a flow that is found later gets a class of its own', async (t) => {
+  cable(t);
+  const before = shaping();
+  const undos: NicUndo[] = [];
+  const stream = { ...classes[0], name: 'stream', rateBytesPerSec: 1e6, matches: [] };
+  const requests = { ...classes[0], name: 'requests', rateBytesPerSec: 1e6 };
+  await using shaper = await open(undos, { classes: [stream, requests, classes[1]] });
+  await shaper.addMatch('stream', { kind: 'ports', source: 40_001, destination: 4444 });
+  const counts = async (): Promise<number[]> => (await shaper.stats()).map(({ sentPackets }) => sentPackets);
+  const [streamBefore = 0, requestsBefore = 0] = await counts();
+  const sender = (from: number): string => `
+const socket = require('node:dgram').createSocket('udp4');
+socket.bind(${from}, () => socket.send('x', 4444, '${PEER}', () => socket.close()));`;
+  for (const from of [40_001, 40_002]) inA(process.execPath, '-e', sender(from));
+  const [streamAfter = 0, requestsAfter = 0] = await counts();
+  t.same([streamAfter - streamBefore, requestsAfter - requestsBefore], [1, 1]);
+  await shaper.close();
+  t.same(shaping(), before);
+});
+
+t.test('counters tell who uses a NIC, in a table of their own that goes again', async (t) => {
+  cable(t);
+  const ruleset = (): string => inA('nft', 'list', 'ruleset');
+  const before = ruleset();
+  const undos: CountersUndo[] = [];
+  const counted = { device: 'eth0', vms: [{ name: 'vm', tap: 'tap0' }], ports: [4444] };
+  const openCounters = (): Promise<TrafficCounters> =>
+    TrafficCounters.open(AT_A, counted, (undo) => undos.push(undo));
+  const counters = await openCounters();
+  await t.rejects(openCounters(), TcTakenError);
+  const sender = `
+const { connect } = require('node:net');
+const socket = connect(4444, '${PEER}');
+socket.on('error', () => process.exit());`;
+  inA(process.execPath, '-e', sender);
+  const { migration, vms } = await counters.read();
+  t.ok(migration.sent.packets >= 1, 'the SYN to the port');
+  t.ok(migration.received.packets >= 1, 'and the answer');
+  t.same(vms.get('vm')?.sent, { bytes: 0, packets: 0 });
+  const nic = await readNicCount(AT_A, 'eth0');
+  t.ok(nic.sent.packets >= migration.sent.packets);
+  await counters.close();
+  t.equal(ruleset(), before);
+  await openCounters();
+  t.equal(await undoCounters(undos.at(-1)!), true, 'as another process would undo it');
+  t.equal(await undoCounters(undos.at(-1)!), false);
+  t.equal(ruleset(), before);
+  await t.rejects(readNicCount(AT_A, 'eth9'));
 });

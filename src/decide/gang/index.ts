@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+export {
+  clusterOf,
+  type Contention,
+  contentionOf,
+  type ContentionThresholds,
+  DEFAULT_THRESHOLDS,
+  directionOf,
+  fuzzyInbound,
+  type Scenario,
+  scenarioOf,
+  type TrafficDirection,
+} from './cluster.ts';
+export { bestOrder, type Job, PRIORITY_WEIGHTS, type Scheduled, scheduleOf } from './order.ts';
+export {
+  gangPolicies,
+  type GangPolicy,
+  gangPolicyByName,
+  type GangPolicyOptions,
+  migrationBandwidth,
+} from './policies.ts';
+export { startsNow, type VmPhase } from './starts.ts';
+export { type TableRow, tableRow } from './technique-table.ts';

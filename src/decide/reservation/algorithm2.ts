@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// Algorithm 2 of the traffic-aware migration paper (Dayaratne: traffic-aware gang and serial migration), repaired where its
+// pseudocode cannot run. docs/traffic.md has each place with our reading, and the worked example below.
+
+import type { Priority, WorkloadLimits } from '../../model/index.ts';
+
+/** What one host's NIC was seen to carry, all in bytes per second on the wire. */
+export interface ReservationReading {
+  /** Everything. */
+  readonly totalBytesPerSec: number;
+  readonly migrationBytesPerSec: number;
+}
+
+/** What is reserved on a host's NIC. */
+export interface Reservation {
+  /** Null: the workload may take what the migration leaves. */
+  readonly workloadCapBytesPerSec: number | null;
+  readonly migrationBytesPerSec: number;
+}
+
+/** The migration is at its reservation where it has come so near to it. */
+const NEARLY = 0.05;
+
+/**
+ * What is reserved before the migration. A migration of high priority takes the workload down to its lower limit, one of medium
+ * priority to its upper one, one of low priority not at all.
+ *
+ * Link 125, limits 25 and 60, workload 80 (MB/s): high: capped at 25, 100 for the migration; medium: capped at 60, 65 for
+ * the migration; low: 45 for the migration.
+ */
+export function reserve(
+  priority: Priority,
+  linkBytesPerSec: number,
+  limits: WorkloadLimits,
+  workloadBytesPerSec: number,
+): Reservation {
+  const limit =
+    priority === 'high'
+      ? limits.lowerBytesPerSec
+      : priority === 'medium'
+        ? limits.upperBytesPerSec
+        : Number.POSITIVE_INFINITY;
+  const isCapped = workloadBytesPerSec > limit;
+  const workload = Math.min(workloadBytesPerSec, limit);
+  return {
+    workloadCapBytesPerSec: isCapped ? limit : null,
+    migrationBytesPerSec: Math.max(0, linkBytesPerSec - workload),
+  };
+}
+
+/**
+ * The feedback while it migrates, each second, of medium priority only: where the link is not full and the migration is at its
+ * reservation, that grows into what the workload leaves. It never shrinks (the paper's; ours is shares.ts).
+ *
+ * After the example above (medium, 65 reserved): total 105, migration 65 -> workload 40, reservation 85.
+ */
+export function growReservation(
+  reservation: Reservation,
+  linkBytesPerSec: number,
+  limits: WorkloadLimits,
+  { totalBytesPerSec, migrationBytesPerSec }: ReservationReading,
+): Reservation {
+  const isFull = totalBytesPerSec >= linkBytesPerSec;
+  const isUsed = migrationBytesPerSec >= (1 - NEARLY) * reservation.migrationBytesPerSec;
+  if (isFull || !isUsed) return reservation;
+  const workload = Math.max(totalBytesPerSec - migrationBytesPerSec, limits.lowerBytesPerSec);
+  const migration = Math.max(reservation.migrationBytesPerSec, linkBytesPerSec - workload);
+  return { ...reservation, migrationBytesPerSec: migration };
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// Taking away what another process has built on a NIC, by what it wrote down before.
+
+import { TcNoNicError } from './errors.ts';
+import { removeIfb } from './ifb.ts';
+import { readClasses, readQdiscs } from './inspect.ts';
+import { type Place, placeExists } from './place.ts';
+import { TcSession } from './session.ts';
+import type { Direction } from './shaper.ts';
+import { type Anchor, classId, removeLines } from './tree.ts';
+
+/** What is to be undone, to be written down before it is done: enough for another process to undo it. */
+export interface NicUndo {
+  readonly place: Place;
+  readonly direction: Direction;
+  readonly device: string;
+  readonly anchor: Anchor;
+  readonly classCount: number;
+  /** Places of the classes that have filters. */
+  readonly filtered: readonly number[];
+}
+
+const NO_CLASS = { name: '', rateBytesPerSec: 0, ceilBytesPerSec: 0, priority: 0, queueBytes: 0 };
+
+/** Undoes it; what is not there any more is left at that. Returns whether there was anything. @throws TcError */
+export async function undoNic(undo: NicUndo): Promise<boolean> {
+  const { place, direction, device, anchor, classCount, filtered } = undo;
+  if (!placeExists(place)) return false;
+  const session = TcSession.open(place);
+  try {
+    if (direction === 'receive') return await removeIfb(place, session, device);
+    const { qdiscs, classText } = await session.run([], device);
+    const root = readQdiscs(qdiscs).find(({ isRoot }) => isRoot);
+    if (root === undefined || parseInt(root.handle, 16) !== anchor.major) return false;
+    if (anchor.isOurs) {
+      await session.run([`qdisc del dev ${device} root`], device);
+      return true;
+    }
+    const found = new Set(readClasses(classText).map(({ id }) => id));
+    if (!found.has(classId(anchor, anchor.rootMinor))) return false;
+    const classes = Array.from({ length: classCount }, (_, i) => ({
+      ...NO_CLASS,
+      matches: filtered.includes(i) ? [{ kind: 'port', side: 'source', port: 1 } as const] : [],
+    }));
+    await session.run(removeLines({ device, linkBytesPerSec: 0, classes }, anchor), device);
+    return true;
+  } catch (error) {
+    // Gone with its NIC.
+    if (error instanceof TcNoNicError) return false;
+    throw error;
+  } finally {
+    await session.close();
+  }
+}
