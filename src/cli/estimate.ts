@@ -17,6 +17,7 @@ import { tcpGoodputBytesPerSec } from '../experiment/index.ts';
 import { type ProfileModel, readProfile } from '../forecast/index.ts';
 import type { Estimate, GuestProfile } from '../model/index.ts';
 import { estimateWays, recommendation, type WayEstimate } from '../simulate/index.ts';
+import { alignColumns } from './columns.ts';
 import { drawCurve } from './curve-drawing.ts';
 import { interruptSignal } from './interrupt.ts';
 import { collect } from './list-option.ts';
@@ -68,13 +69,7 @@ function tableLines(estimates: readonly WayEstimate[]): string[] {
       ? 'does not converge'
       : `${each.fits ? 'fits' : 'over the limit'}${each.usedPostcopy ? ', post-copy' : ''}`,
   ]);
-  const widths = header.map((name, i) => Math.max(name.length, ...rows.map((row) => row[i]?.length ?? 0)));
-  return [header, ...rows].map((row) =>
-    row
-      .map((cell, i) => cell.padEnd(widths[i] ?? 0))
-      .join('  ')
-      .trimEnd(),
-  );
+  return alignColumns([header, ...rows]);
 }
 
 function courseText({ pace, period }: ProfileModel): string {

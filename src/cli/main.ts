@@ -7,6 +7,7 @@ import { EXIT, packageVersion } from '../common/index.ts';
 import { registerAttach } from './attach.ts';
 import { registerDoctor } from './doctor/index.ts';
 import { EXIT_CODE_HELP, reportError } from './exit.ts';
+import { registerGang } from './gang.ts';
 import { registerEstimate } from './estimate.ts';
 import { registerMigrate } from './migrate.ts';
 import { registerOperations } from './operations.ts';
@@ -34,6 +35,7 @@ const program = new Command('slackwater')
   .addHelpText('after', EXIT_CODE_HELP);
 registerMigrate(program);
 registerAttach(program);
+registerGang(program);
 registerOperations(program);
 registerEstimate(program);
 registerReplay(program);

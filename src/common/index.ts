@@ -6,3 +6,4 @@ export { once } from './once.ts';
 export { type Random, seededRandom } from './random.ts';
 export * from './units.ts';
 export { packageRoot, packageVersion } from './package.ts';
+export * from './yaml/index.ts';

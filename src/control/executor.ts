@@ -4,7 +4,8 @@
 
 import { type Journal, pauseGuest, type Settings } from '../act/index.ts';
 import { messageOf } from '../common/index.ts';
-import type { Action, ParameterValues } from '../model/index.ts';
+import type { Action, ParameterChange, ParameterValues } from '../model/index.ts';
+import { type BandwidthLimit, withinLimit } from './bandwidth-limit.ts';
 import { isPageAction, type PageControl } from './page-control.ts';
 import type { QmpClient } from '../qmp/index.ts';
 import type { Recorder } from '../record/index.ts';
@@ -23,6 +24,8 @@ export interface ExecutorDeps {
   /** The parameters as the operator left them. */
   readonly operatorParameters: ParameterValues;
   readonly mode: Mode;
+  /** Null: nobody limits what the policy sets. */
+  readonly bandwidthLimit: BandwidthLimit | null;
   /** Whether the migration is ours to begin, and so to begin later. */
   readonly mayWait: boolean;
   /** Resolves after so long, or as soon as the user interrupts. */
@@ -38,6 +41,8 @@ export interface ExecutorDeps {
 export class Executor {
   readonly #deps: ExecutorDeps;
   #mode: Mode;
+  /** What the policy wants, whatever the limit makes of it. */
+  #wanted: ParameterChange = {};
   #intention = '';
   #endedBecause: string | null = null;
   #forecastDowntimeMs: number | null = null;
@@ -103,6 +108,28 @@ export class Executor {
     reporter.decision(action, true);
   }
 
+  async #set(change: ParameterChange): Promise<void> {
+    this.#wanted = { ...this.#wanted, ...change };
+    await this.#deps.settings.set(withinLimit(change, this.#deps.bandwidthLimit?.bytesPerSec ?? null));
+  }
+
+  /** Sets the bandwidths that are wanted anew, within the limit as it is now. */
+  async applyLimit(): Promise<void> {
+    const { bandwidthLimit, operatorParameters: own, settings, source } = this.#deps;
+    if (bandwidthLimit === null || this.#mode !== 'enforce') return;
+    const { maxBandwidthBytesPerSec: precopy, maxPostcopyBandwidthBytesPerSec: postcopy } = this.#wanted;
+    const wanted = {
+      maxBandwidthBytesPerSec: precopy ?? own.maxBandwidthBytesPerSec ?? 0,
+      maxPostcopyBandwidthBytesPerSec: postcopy ?? own.maxPostcopyBandwidthBytesPerSec ?? 0,
+    };
+    try {
+      await settings.set(withinLimit(wanted, bandwidthLimit.bytesPerSec));
+    } catch (error) {
+      if (source.state !== 'running') return;
+      this.#standBack(`its share of the link could not be set: ${messageOf(error)}; it is only watched now`);
+    }
+  }
+
   /** Stands back where somebody else has changed a setting of ours. */
   async checkForeignChanges(): Promise<void> {
     if (this.#mode === 'observe') return;
@@ -139,7 +166,7 @@ export class Executor {
   }
 
   async #perform(action: Action): Promise<void> {
-    const { source, destination, settings, journal, pages } = this.#deps;
+    const { source, destination, journal, pages } = this.#deps;
     const options = { timeoutMs: QUERY_TIMEOUT_MS };
     if (isPageAction(action)) {
       await pages?.perform(action);
@@ -152,7 +179,7 @@ export class Executor {
         await this.#deps.wait(action.waitMs);
         break;
       case 'set-parameters':
-        await settings.set(action.change);
+        await this.#set(action.change);
         break;
       case 'start-postcopy':
         await source.execute('migrate-start-postcopy', undefined, options);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 export { attach, type AttachDeps } from './attach.ts';
-export { migrate, type MigrateDeps } from './migrate.ts';
+export { checkMigration, migrate, type MigrateDeps } from './migrate.ts';
+export * from './fleet/index.ts';
 export { type OfferedFeature, type QemuOffer, readOffer } from './offer.ts';
 export { watchGuest } from './profile.ts';
 export { cancelMigration, type EndStatus, readStatus, recover, type RecoverOptions } from './operations.ts';

@@ -106,6 +106,7 @@ export class ControlLoop {
     this.#executor = new Executor({
       ...deps,
       mode: deps.options.mode,
+      bandwidthLimit: deps.options.bandwidthLimit ?? null,
       mayWait: deps.onInterrupt === 'cancel',
       wait: (ms) => this.#wait(ms),
       operatorParameters: deps.context.parameters,
@@ -136,6 +137,7 @@ export class ControlLoop {
   async run(begin: () => Promise<void>): Promise<LoopResult> {
     const { mailbox, options, clock } = this.#deps;
     await this.#executor.prepare(this.#deps.initial.actions);
+    await this.#executor.applyLimit();
     const preparedMs = clock.nowMs() - this.#startMs;
     this.#startMs = clock.nowMs();
     this.#startedAtMs = clock.wallMs();
@@ -218,6 +220,9 @@ export class ControlLoop {
         return true;
       case 'confirmed':
         void this.#executor.carryOut(message.action);
+        return false;
+      case 'limit':
+        void this.#executor.applyLimit();
         return false;
       case 'interrupt':
         void this.#interrupt();

@@ -92,6 +92,25 @@ export async function migrate(options: MigrateOptions, deps: MigrateDeps): Promi
   for (const report of await restoreAbandoned(deps.directory)) {
     for (const text of report.restored) deps.reporter.note(`restored after a killed controller: ${text}`);
   }
+  return await withEnds(options, deps, clock, migrateBetween);
+}
+
+/** Refuses what `migrate` would refuse before it changes anything, and changes nothing itself. @throws as `migrate` */
+export async function checkMigration(options: MigrateOptions, deps: MigrateDeps): Promise<void> {
+  checkUri(options.uri);
+  await withEnds(options, deps, deps.clock ?? systemClock, async (ends) => {
+    await preflightSource(ends.source);
+    await preflightDestination(ends.source, ends.destination);
+    await checkCapabilities(ends);
+  });
+}
+
+async function withEnds<T>(
+  options: MigrateOptions,
+  deps: MigrateDeps,
+  clock: Clock,
+  use: (ends: Ends) => Promise<T>,
+): Promise<T> {
   const endpointOptions: EndpointOptions = { insecure: options.insecure, clock };
   const source = await openEndpoint('source', options.source, endpointOptions);
   let destination: Endpoint;
@@ -102,7 +121,7 @@ export async function migrate(options: MigrateOptions, deps: MigrateDeps): Promi
     throw error;
   }
   try {
-    return await migrateBetween({ source, destination, options, deps, clock });
+    return await use({ source, destination, options, deps, clock });
   } finally {
     await Promise.all([source.client.close(), destination.client.close()]);
   }

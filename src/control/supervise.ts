@@ -48,6 +48,8 @@ export async function supervise<T>(
     watchEnd(endpoint.end, endpoint.client, log, mailbox, recorder, () => loop.startMs, watching.signal);
   }
   supervision.pages?.listen(() => mailbox.push({ kind: 'pages' }));
+  const { bandwidthLimit } = supervision.options;
+  bandwidthLimit?.onChange(() => mailbox.push({ kind: 'limit' }));
   const interrupt = (): void => mailbox.push({ kind: 'interrupt' });
   signal?.addEventListener('abort', interrupt);
   if (signal?.aborted === true) interrupt();
@@ -56,6 +58,7 @@ export async function supervise<T>(
     return await conclude({ result, log, startMs: loop.startMs, startedAtMs: loop.startedAtMs });
   } finally {
     watching.abort();
+    bandwidthLimit?.onChange(null);
     signal?.removeEventListener('abort', interrupt);
   }
 }

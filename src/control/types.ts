@@ -2,6 +2,7 @@
 // What a migration is asked for with, and what it tells while it runs.
 
 import type { Action, Forecast, Objective, Observation, Policy } from '../model/index.ts';
+import type { BandwidthLimit } from './bandwidth-limit.ts';
 
 /** enforce: acts. advise: acts on what the operator confirms. observe: carries out nothing that a policy wants. */
 export type Mode = 'enforce' | 'advise' | 'observe';
@@ -34,6 +35,8 @@ export interface ControlOptions {
   readonly linkBytesPerSec: number | null;
   /** In pre-copy, give up and cancel after this long; null: never. Whatever the policy. */
   readonly giveUpMs: number | null;
+  /** What the migration may have of the link, as told while it runs; absent: nobody says. */
+  readonly bandwidthLimit?: BandwidthLimit;
 }
 
 export interface MigrateOptions extends ControlOptions {

@@ -15,6 +15,8 @@ export type WatchMessage =
   /** Something changed at either end: look. */
   | { readonly kind: 'changed' }
   | { readonly kind: 'interrupt' }
+  /** The migration may have more or less of the link from now on. */
+  | { readonly kind: 'limit' }
   | { readonly kind: 'source-gone' }
   | { readonly kind: 'destination-gone' }
   | { readonly kind: 'confirmed'; readonly action: Action };

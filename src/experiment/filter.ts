@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A part of a plan: what `--only guest=hot-64m,policy=nova*` leaves of it.
 
-import { UsageError } from '../common/index.ts';
-import { closestWord } from './closest.ts';
+import { closestWord, UsageError } from '../common/index.ts';
 import type { PlannedRun } from './expand.ts';
 import { ORACLE } from './oracle.ts';
 import { cellKey } from './run-key.ts';

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-export { ExperimentError, type FileProblem, problemLines } from './errors.ts';
+export { ExperimentError } from './errors.ts';
 export { type Estimate, estimateMs, type EstimateOptions } from './estimate.ts';
 export { expandExperiment, type PlannedRun } from './expand.ts';
 export { filterRuns } from './filter.ts';
-export { integerKind, TEXT_LINE } from './kinds.ts';
 export {
   linkRateBytesPerSec,
   NAMED_LINKS,
@@ -34,7 +33,6 @@ export { cellKey, runKey } from './run-key.ts';
 export { type AppFigures, RUN_SCHEMA, type RunRecord, type RunSeries } from './run-record.ts';
 export { scaledTimeFactor } from './scaled-time.ts';
 export * from './workload/index.ts';
-export { type Kind, type Place, YamlReader } from './yaml-reader.ts';
 export {
   CONTROL_GUEST_NAME,
   type ControlPlan,

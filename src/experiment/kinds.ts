@@ -1,56 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// The kinds of values that an experiment file is made of.
+// The kinds of values that only an experiment file is made of.
 
-import { BlockList, isIP, isIPv4 } from 'node:net';
-import { MIB, parseDurationMs, parseRateBytesPerSec, parseSizeBytes } from '../common/index.ts';
-import type { Kind } from './yaml-reader.ts';
-
-const NAME_MAX_CHARACTERS = 60;
-
-/** Names become parts of keys and of directory names. */
-export function isName(text: string): boolean {
-  return /^[a-z0-9][a-z0-9-]*$/.test(text) && text.length <= NAME_MAX_CHARACTERS;
-}
-
-/** A text for which `test` holds. */
-export function textKind(wanted: string, test: (text: string) => boolean): Kind<string> {
-  return { wanted, parse: (text) => (test(text) ? text : undefined), standIn: '' };
-}
-
-export const NAME = textKind(`a name of a-z, 0-9 and - (at most ${NAME_MAX_CHARACTERS})`, isName);
+import { BlockList, isIPv4 } from 'node:net';
+import { isName, type Kind, MIB, NAME, parseSizeBytes, RATE, textKind } from '../common/index.ts';
 
 /** As policies: by name, or a file of the user's own. */
 export const WORKLOAD = textKind(
   'the name of a workload, or a file such as ./mine.yaml',
   (text) => isName(text) || /^\S+\.yaml$/.test(text),
 );
-
-export const TEXT_LINE = textKind('a line of text', (text) => /^[^\n]*\S[^\n]*$/.test(text));
-
-export const ANY_TEXT = textKind('a text', () => true);
-
-export function integerKind(min: number, max: number): Kind<number> {
-  return {
-    wanted: `a whole number from ${min} to ${max}`,
-    parse: (text) => {
-      const value = /^\d+$/.test(text) ? Number(text) : NaN;
-      return value >= min && value <= max ? value : undefined;
-    },
-    standIn: NaN,
-  };
-}
-
-/** A duration within limits that are given as people write them. */
-export function durationKind(min: string, max: string): Kind<number> {
-  return {
-    wanted: `a duration of ${min} to ${max}, such as 300ms or 60s`,
-    parse: (text) => {
-      const ms = parseDurationMs(text);
-      return ms >= parseDurationMs(min) && ms <= parseDurationMs(max) ? ms : undefined;
-    },
-    standIn: NaN,
-  };
-}
 
 /** QEMU's -m counts whole mebibytes. */
 export const MEMORY: Kind<number> = {
@@ -62,15 +20,6 @@ export const MEMORY: Kind<number> = {
   standIn: NaN,
 };
 
-export const RATE: Kind<number> = {
-  wanted: 'a rate such as 1gbit or 64MiB/s',
-  parse: (text) => {
-    const bytesPerSec = parseRateBytesPerSec(text);
-    return bytesPerSec > 0 ? bytesPerSec : undefined;
-  },
-  standIn: NaN,
-};
-
 /** A name begins with a letter, so that a mistyped rate is not taken for one. */
 export const LINK: Kind<string> = {
   wanted: 'the name of a link, or a rate such as 300mbit',
@@ -78,29 +27,6 @@ export const LINK: Kind<string> = {
     /^[a-z]/.test(text) ? NAME.parse(text) : RATE.parse(text) === undefined ? undefined : text,
   standIn: '',
 };
-
-/** One of these words. */
-export function choiceKind<T extends string>(first: T, ...others: readonly T[]): Kind<T> {
-  const all = [first, ...others];
-  return {
-    wanted: all.length === 1 ? first : `${all.slice(0, -1).join(', ')} or ${all.at(-1) ?? ''}`,
-    parse: (text) => all.find((choice) => choice === text),
-    standIn: first,
-  };
-}
-
-// A leading '-' would be an option of ssh's; `user@-...` would be one of a proxy command's.
-export const SSH_HOST = textKind(
-  'a host as one gives it to ssh: a name, user@name or a Host of ~/.ssh/config',
-  (text) => /^[^\s\p{Cc}]+$/u.test(text) && !text.startsWith('-') && !text.includes('@-'),
-);
-
-/** The kernel takes 15 characters. */
-export const NIC = textKind('the name of a network interface', (text) => /^[\w.][\w.-]{0,14}$/.test(text));
-
-export const IP_ADDRESS = textKind('an IPv4 or IPv6 address', (text) => isIP(text) !== 0);
-
-export const IPV4_ADDRESS = textKind('an IPv4 address', isIPv4);
 
 /** An address and the network that it is in, as `ip address add` takes it. */
 export const IPV4_IN_NETWORK = textKind(

@@ -3,12 +3,19 @@
 
 import { posix } from 'node:path';
 import { isMap } from 'yaml';
-import { formatMs } from '../common/index.ts';
+import {
+  choiceKind,
+  durationKind,
+  type FilePlace,
+  formatMs,
+  isName,
+  type Kind,
+  NAME,
+  type YamlReader,
+} from '../common/index.ts';
 import type { Objective } from '../model/index.ts';
-import { choiceKind, durationKind, isName, NAME } from './kinds.ts';
 import { ORACLE } from './oracle.ts';
 import type { ExperimentPolicy, PolicySource } from './schema.ts';
-import type { Kind, Place, YamlReader } from './yaml-reader.ts';
 
 const DEFAULT_OBJECTIVE: Objective = {
   maxDowntimeMs: 300,
@@ -28,7 +35,7 @@ const QEMU = choiceKind('stock', 'patched');
  * The objective at that place, where it says nothing that of `base`. `allow-downtime: null` and `deadline: null` take
  * back what `base` says.
  */
-export function readObjective(reader: YamlReader, place: Place, base = DEFAULT_OBJECTIVE): Objective {
+export function readObjective(reader: YamlReader, place: FilePlace, base = DEFAULT_OBJECTIVE): Objective {
   if (place.node === null) return base;
   const fields = reader.fields(place, ['max-downtime', 'allow-downtime', 'deadline', 'postcopy']);
   const { 'max-downtime': max, 'allow-downtime': allow, deadline, postcopy } = fields;
@@ -63,7 +70,7 @@ const SOURCE: Kind<PolicySource> = {
 };
 
 /** A policy given as text alone. A file goes by its name without folder and ending. */
-export function readPolicyText(reader: YamlReader, place: Place, objective: Objective): ExperimentPolicy {
+export function readPolicyText(reader: YamlReader, place: FilePlace, objective: Objective): ExperimentPolicy {
   const source = reader.required(place, SOURCE);
   const rest = { objective, profileMs: null, qemu: 'stock' } as const;
   if (source.kind === 'oracle') return { name: ORACLE, source, ...rest };
@@ -80,7 +87,7 @@ export function readPolicyText(reader: YamlReader, place: Place, objective: Obje
 }
 
 /** An item of `policies`: a text, or a mapping with a name, an objective, a profile and a QEMU of its own. */
-export function readPolicy(reader: YamlReader, place: Place, base: Objective): ExperimentPolicy {
+export function readPolicy(reader: YamlReader, place: FilePlace, base: Objective): ExperimentPolicy {
   if (!isMap(place.node)) return readPolicyText(reader, place, base);
   const fields = reader.fields(place, ['name', 'policy', 'objective', 'profile', 'qemu']);
   return {

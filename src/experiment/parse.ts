@@ -2,34 +2,30 @@
 // The experiment file that people write, in YAML, into an Experiment; every problem in it is reported, with its line.
 
 import { isMap } from 'yaml';
-import type { Objective } from '../model/index.ts';
-import { ExperimentError } from './errors.ts';
 import {
   ANY_TEXT,
   choiceKind,
   durationKind,
+  type FilePlace,
   integerKind,
   IP_ADDRESS,
   IPV4_ADDRESS,
-  IPV4_IN_NETWORK,
-  isInNetwork,
-  LINK,
-  MEMORY,
   NAME,
   NIC,
-  PROGRAM,
   RATE,
   SSH_HOST,
   TEXT_LINE,
-  WORKLOAD,
-} from './kinds.ts';
+  YamlReader,
+} from '../common/index.ts';
+import type { Objective } from '../model/index.ts';
+import { ExperimentError } from './errors.ts';
+import { IPV4_IN_NETWORK, isInNetwork, LINK, MEMORY, PROGRAM, WORKLOAD } from './kinds.ts';
 import { readObjective, readPolicy, readPolicyText } from './parse-policies.ts';
 import { ORACLE } from './oracle.ts';
 import { linkSlug } from './run-key.ts';
 import type { ControlPlan, Experiment, ExperimentGuest, ExperimentHosts, MigrationHost } from './schema.ts';
 import { CONTROL_GUEST_NAME, EXPERIMENT_SCHEMA } from './schema.ts';
 import { DEFAULT_ATTEMPTS } from './next-run.ts';
-import { type Place, YamlReader } from './yaml-reader.ts';
 
 const KEYS = [
   'schema',
@@ -87,7 +83,7 @@ export function parseExperiment(text: string, fileName: string): Experiment {
 }
 
 /** A time, or the two ends of a range. */
-function readSettle(reader: YamlReader, place: Place): Pick<Experiment, 'settleMs' | 'settleToMs'> {
+function readSettle(reader: YamlReader, place: FilePlace): Pick<Experiment, 'settleMs' | 'settleToMs'> {
   const kind = durationKind('0s', '1h');
   if (!isMap(place.node)) {
     const settleMs = reader.optional(place, kind, DEFAULT_SETTLE_MS);
@@ -100,7 +96,7 @@ function readSettle(reader: YamlReader, place: Place): Pick<Experiment, 'settleM
   return { settleMs, settleToMs };
 }
 
-function readGuest(reader: YamlReader, place: Place): ExperimentGuest {
+function readGuest(reader: YamlReader, place: FilePlace): ExperimentGuest {
   const fields = reader.fields(place, ['name', 'memory', 'vcpus', 'workload']);
   const name = reader.required(fields.name, NAME);
   if (name === CONTROL_GUEST_NAME) {
@@ -117,7 +113,7 @@ function readGuest(reader: YamlReader, place: Place): ExperimentGuest {
   };
 }
 
-function readControl(reader: YamlReader, place: Place, objective: Objective): ControlPlan | null {
+function readControl(reader: YamlReader, place: FilePlace, objective: Objective): ControlPlan | null {
   const fields =
     place.node === null ? { every: place, policy: place } : reader.fields(place, ['every', 'policy']);
   const everyRuns = reader.optional(fields.every, integerKind(0, 1000), DEFAULT_CONTROL_EVERY_RUNS);
@@ -137,7 +133,7 @@ function readControl(reader: YamlReader, place: Place, objective: Objective): Co
   return everyRuns === 0 ? null : { everyRuns, policy };
 }
 
-function readHosts(reader: YamlReader, place: Place): ExperimentHosts {
+function readHosts(reader: YamlReader, place: FilePlace): ExperimentHosts {
   const fields = reader.fields(place, ['source', 'destination', 'client', 'guest']);
   const source = readHost(reader, fields.source);
   const destination = readHost(reader, fields.destination);
@@ -172,7 +168,7 @@ function readHosts(reader: YamlReader, place: Place): ExperimentHosts {
 function noteSame(
   reader: YamlReader,
   what: string,
-  values: readonly (readonly [value: string, whose: string, place: Place])[],
+  values: readonly (readonly [value: string, whose: string, place: FilePlace])[],
 ): void {
   for (const [index, [value, , place]] of values.entries()) {
     const first = values.slice(0, index).find(([earlier]) => earlier === value);
@@ -181,7 +177,7 @@ function noteSame(
   }
 }
 
-function readHost(reader: YamlReader, place: Place): MigrationHost {
+function readHost(reader: YamlReader, place: FilePlace): MigrationHost {
   const fields = reader.fields(place, ['ssh', 'nic', 'address', 'qemu']);
   return {
     ssh: reader.required(fields.ssh, SSH_HOST),
@@ -198,11 +194,11 @@ function nameOf({ name }: { readonly name: string }): string {
 /** The values of a list; one that `nameOf` calls the same as an earlier one is noted. */
 function readDistinct<T>(
   reader: YamlReader,
-  place: Place,
-  read: (item: Place) => T,
+  place: FilePlace,
+  read: (item: FilePlace) => T,
   nameOf: (value: T) => string,
 ): T[] {
-  const firstOf = new Map<string, Place>();
+  const firstOf = new Map<string, FilePlace>();
   return reader.items(place).map((item) => {
     const value = read(item);
     const name = nameOf(value);

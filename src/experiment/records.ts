@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads `runs.jsonl`: a RunRecord as JSON in each line, appended as runs end.
 
-import { messageOf } from '../common/index.ts';
-import { ExperimentError, type FileProblem } from './errors.ts';
+import { type FileProblem, messageOf } from '../common/index.ts';
+import { ExperimentError } from './errors.ts';
 import { runRecordProblem } from './run-record-check.ts';
 import type { RunRecord } from './run-record.ts';
 

@@ -32,7 +32,9 @@ export {
 } from './working-set.ts';
 export { type Dirtying, dirtyingOf, ownTimeOf, paceOf } from './pace.ts';
 export { bandwidthNeededBytesPerMs, plateauOf, predictChoices, type Situation } from './predict.ts';
+export { type CostQuestion, costOfProfile } from './profile-cost.ts';
 export { type ProfileModel, readProfile, shiftProfile, zeroBytesOf } from './profile-model.ts';
 export * from './series/index.ts';
 export { predictReleased, type Released } from './release.ts';
 export { chooseStart, precopyFrom, type StartChoice, type StartInputs } from './start-time.ts';
+export { otherTrafficAhead } from './traffic.ts';

@@ -5,3 +5,10 @@ export { PageTracker, type TrackedBlock } from './page-tracker.ts';
 export { foldPass, foldReading, initObserve, type ObserveState, type Reading } from './migration-fold.ts';
 export { profileGuest, type ProfilerOptions, profileWindows } from './profiler.ts';
 export { isFinal, type MigrationInfo, type QueryMigrateReply, readMigrationInfo } from './migration-info.ts';
+export {
+  foldTraffic,
+  NO_TRAFFIC,
+  type TrafficReading,
+  type TrafficState,
+  TrafficTracker,
+} from './traffic.ts';

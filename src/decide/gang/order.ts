@@ -35,18 +35,15 @@ export function scheduleOf(order: readonly Job[], nowMs: number): Scheduled[] {
   });
 }
 
-/** Fewest late, then least lateness, then least weighted completion. */
+/** Fewest late; then least weighted completion, to which what is late adds its lateness once more. */
 function compare(a: readonly Scheduled[], b: readonly Scheduled[]): number {
   const late = (all: readonly Scheduled[]): number => all.filter((each) => each.late).length;
-  const lateness = (all: readonly Scheduled[]): number =>
-    all.reduce(
-      (sum, { job, highEndMs }) =>
-        sum + Math.max(0, highEndMs - (job.deadlineMs ?? Number.POSITIVE_INFINITY)),
-      0,
-    );
-  const weighted = (all: readonly Scheduled[]): number =>
-    all.reduce((sum, { job, endMs }) => sum + PRIORITY_WEIGHTS[job.priority] * endMs, 0);
-  return late(a) - late(b) || lateness(a) - lateness(b) || weighted(a) - weighted(b);
+  const cost = (all: readonly Scheduled[]): number =>
+    all.reduce((sum, { job, endMs, highEndMs }) => {
+      const latenessMs = job.deadlineMs === null ? 0 : Math.max(0, highEndMs - job.deadlineMs);
+      return sum + PRIORITY_WEIGHTS[job.priority] * (endMs + latenessMs);
+    }, 0);
+  return late(a) - late(b) || cost(a) - cost(b);
 }
 
 /** All orders of so many are looked at: 7! = 5040. */

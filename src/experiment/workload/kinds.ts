@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The kinds of values that a workload file is made of.
 
-import { parseDurationMs, parseRateBytesPerSec, parseSizeBytes } from '../../common/index.ts';
-import type { Kind, Place, YamlReader } from '../yaml-reader.ts';
+import {
+  type FilePlace,
+  type Kind,
+  parseDurationMs,
+  parseRateBytesPerSec,
+  parseSizeBytes,
+  type YamlReader,
+} from '../../common/index.ts';
 import { type Amount, AMOUNT_EXAMPLE, parseAmount } from './amount.ts';
 
 export const AMOUNT: Kind<Amount> = {
@@ -60,7 +66,7 @@ export function oneOf<T extends string>(...choices: readonly [T, ...T[]]): Kind<
 }
 
 /** A key on which the others of its mapping depend. Null where it is not right: nothing can be said of the others then. */
-export function readDeciding<T>(reader: YamlReader, place: Place, key: string, kind: Kind<T>): T | null {
+export function readDeciding<T>(reader: YamlReader, place: FilePlace, key: string, kind: Kind<T>): T | null {
   const before = reader.problems.length;
   const value = reader.required(reader.field(place, key), kind);
   return reader.problems.length > before ? null : value;

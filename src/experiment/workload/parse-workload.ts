@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The workload file that people write, in YAML, into a Workload; every problem in it is reported, with its line.
 
-import { TEXT_LINE } from '../kinds.ts';
-import { YamlReader } from '../yaml-reader.ts';
+import { TEXT_LINE, YamlReader } from '../../common/index.ts';
 import { AMOUNT, oneOf, readDeciding } from './kinds.ts';
 import { isServer, readApp } from './read-app.ts';
 import { readPattern } from './read-pattern.ts';

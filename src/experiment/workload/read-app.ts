@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The `app` of a workload file, and the `load` that its client makes.
 
-import { integerKind, TEXT_LINE } from '../kinds.ts';
-import type { Place, YamlReader } from '../yaml-reader.ts';
+import { type FilePlace, integerKind, TEXT_LINE, type YamlReader } from '../../common/index.ts';
 import { AMOUNT, numberKind, oneOf, RATE, RATIO, VALUE_SIZE } from './kinds.ts';
 import type { AppName, AppTemplate, LoadTemplate } from './workload.ts';
 
@@ -14,7 +13,7 @@ export function isServer(name: AppName): name is 'redis' | 'memcached' {
   return name === 'redis' || name === 'memcached';
 }
 
-function readLoad(reader: YamlReader, place: Place): LoadTemplate {
+function readLoad(reader: YamlReader, place: FilePlace): LoadTemplate {
   const fields = reader.fields(place, ['records', 'value', 'requestsPerSec', 'connections', 'reads', 'zipf']);
   return {
     records: reader.required(fields.records, integerKind(2, 100_000_000)),
@@ -27,7 +26,7 @@ function readLoad(reader: YamlReader, place: Place): LoadTemplate {
 }
 
 /** `load` is that of servers. */
-export function readApp(reader: YamlReader, place: Place, name: AppName, load: Place): AppTemplate {
+export function readApp(reader: YamlReader, place: FilePlace, name: AppName, load: FilePlace): AppTemplate {
   switch (name) {
     case 'redis':
     case 'memcached': {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The `pattern` of a workload file.
 
-import type { Place, YamlReader } from '../yaml-reader.ts';
+import type { FilePlace, YamlReader } from '../../common/index.ts';
 import { AMOUNT, DURATION, numberKind, oneOf, RATE, RATIO, readDeciding } from './kinds.ts';
 import type { PatternTemplate, SegmentTemplate } from './workload.ts';
 
@@ -18,7 +18,7 @@ const EXPONENT = numberKind('an exponent in (0, 4]', (value) => value > 0 && val
 /** Stands in for a pattern whose kind is not right, once that is noted. */
 const IDLE = { kind: 'idle' } as const;
 
-function readWindow(reader: YamlReader, fields: Readonly<Record<(typeof WINDOW)[number], Place>>) {
+function readWindow(reader: YamlReader, fields: Readonly<Record<(typeof WINDOW)[number], FilePlace>>) {
   const offset = reader.optional(fields.offset, AMOUNT, undefined);
   return {
     set: reader.required(fields.set, AMOUNT),
@@ -28,12 +28,12 @@ function readWindow(reader: YamlReader, fields: Readonly<Record<(typeof WINDOW)[
   };
 }
 
-function readOrdered(reader: YamlReader, fields: Readonly<Record<(typeof ORDERED)[number], Place>>) {
+function readOrdered(reader: YamlReader, fields: Readonly<Record<(typeof ORDERED)[number], FilePlace>>) {
   const order = reader.optional(fields.order, ORDER, undefined);
   return { ...readWindow(reader, fields), ...(order === undefined ? {} : { order }) };
 }
 
-function readSegment(reader: YamlReader, place: Place, kind: SegmentTemplate['kind']): SegmentTemplate {
+function readSegment(reader: YamlReader, place: FilePlace, kind: SegmentTemplate['kind']): SegmentTemplate {
   switch (kind) {
     case 'idle':
       reader.fields(place, ['kind']);
@@ -55,14 +55,14 @@ function readSegment(reader: YamlReader, place: Place, kind: SegmentTemplate['ki
   }
 }
 
-function readPhase(reader: YamlReader, place: Place): { forMs: number; pattern: SegmentTemplate } {
+function readPhase(reader: YamlReader, place: FilePlace): { forMs: number; pattern: SegmentTemplate } {
   const fields = reader.fields(place, ['for', 'pattern']);
   const forMs = reader.required(fields.for, DURATION);
   const kind = readDeciding(reader, fields.pattern, 'kind', oneOf(...SEGMENT_KINDS));
   return { forMs, pattern: kind === null ? IDLE : readSegment(reader, fields.pattern, kind) };
 }
 
-export function readPattern(reader: YamlReader, place: Place): PatternTemplate {
+export function readPattern(reader: YamlReader, place: FilePlace): PatternTemplate {
   const kind = readDeciding(reader, place, 'kind', oneOf(...KINDS));
   switch (kind) {
     case null:

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A workload file is wrong, or does not fit its guest.
 
-import { EXIT, SlackwaterError } from '../../common/index.ts';
-import { type FileProblem, problemLines } from '../errors.ts';
+import { EXIT, type FileProblem, problemLines, SlackwaterError } from '../../common/index.ts';
 
 /** The message has one line for each problem: `FILE:LINE: KEY: what was wanted and what was got`. */
 export class WorkloadError extends SlackwaterError {

@@ -3,12 +3,12 @@
 // problem a reading goes on with a stand-in, so that one look at the message is enough to mend the whole file.
 
 import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
-import { UsageError } from '../common/index.ts';
+import { UsageError } from '../errors.ts';
 import { closestWord } from './closest.ts';
-import type { FileProblem } from './errors.ts';
+import type { FileProblem } from './problems.ts';
 
 /** A value of the file, or where one would be. */
-export interface Place {
+export interface FilePlace {
   readonly path: string;
   readonly line: number;
   /** Null where there is no value: the key is missing, or nothing (or `null`) stands after it. */
@@ -30,7 +30,7 @@ export interface Kind<T> {
 }
 
 export class YamlReader {
-  readonly root: Place;
+  readonly root: FilePlace;
   readonly #problems: FileProblem[] = [];
   readonly #lines = new LineCounter();
   readonly #document: Document;
@@ -53,12 +53,12 @@ export class YamlReader {
     return this.#problems;
   }
 
-  note({ line, path, muted }: Place, message: string): void {
+  note({ line, path, muted }: FilePlace, message: string): void {
     if (!muted) this.#problems.push({ line, path, message });
   }
 
   /** The value at a place that must have one. */
-  required<T>(place: Place, kind: Kind<T>): T {
+  required<T>(place: FilePlace, kind: Kind<T>): T {
     const text = isScalar(place.node) ? textOf(place.node.value, place.node.source) : undefined;
     const value = text === undefined ? undefined : parseOrUndefined(kind, text);
     if (value !== undefined) return value;
@@ -66,12 +66,12 @@ export class YamlReader {
     return kind.standIn;
   }
 
-  optional<T, D>(place: Place, kind: Kind<T>, whenAbsent: D): T | D {
+  optional<T, D>(place: FilePlace, kind: Kind<T>, whenAbsent: D): T | D {
     return place.node === null ? whenAbsent : this.required(place, kind);
   }
 
   /** The place of one key of a mapping, whatever keys there are beside it: for one on which they depend. */
-  field(place: Place, key: string): Place {
+  field(place: FilePlace, key: string): FilePlace {
     if (!isMap(place.node)) {
       this.note(place, `expected a mapping, got ${describe(place)}`);
       return missing(place, key);
@@ -82,8 +82,8 @@ export class YamlReader {
   }
 
   /** The places of a mapping's keys; keys beside `keys` are noted. */
-  fields<K extends string>(place: Place, keys: readonly K[]): Readonly<Record<K, Place>> {
-    const found = new Map<string, Place>();
+  fields<K extends string>(place: FilePlace, keys: readonly K[]): Readonly<Record<K, FilePlace>> {
+    const found = new Map<string, FilePlace>();
     if (isMap(place.node)) {
       for (const pair of place.node.items) {
         const key = isScalar(pair.key) ? String(pair.key.value) : '?';
@@ -102,12 +102,12 @@ export class YamlReader {
     }
     return Object.fromEntries(keys.map((key) => [key, found.get(key) ?? missing(place, key)])) as Record<
       K,
-      Place
+      FilePlace
     >;
   }
 
   /** The places of a list's items, of which there must be one or more. */
-  items(place: Place): Place[] {
+  items(place: FilePlace): FilePlace[] {
     if (!isSeq(place.node) || place.node.items.length === 0) {
       const got = isSeq(place.node) ? 'an empty list' : describe(place);
       this.note(place, `expected a list of one or more, got ${got}`);
@@ -118,7 +118,7 @@ export class YamlReader {
     );
   }
 
-  #place(path: string, value: unknown, lineIfNowhere: number, muted: boolean): Place {
+  #place(path: string, value: unknown, lineIfNowhere: number, muted: boolean): FilePlace {
     // An alias is reported where it stands, not where its anchor is.
     const line = this.#lineOf(value) ?? lineIfNowhere;
     let node = value as Node | null;
@@ -146,12 +146,12 @@ export class YamlReader {
   }
 }
 
-function pathOf(place: Place, key: string): string {
+function pathOf(place: FilePlace, key: string): string {
   return place.path === '' ? key : `${place.path}.${key}`;
 }
 
 /** A key that is not there. Where there is not even a mapping, that is the problem. */
-function missing(place: Place, key: string): Place {
+function missing(place: FilePlace, key: string): FilePlace {
   const { line, muted, node } = place;
   return { path: pathOf(place, key), line, node: null, given: false, muted: muted || !isMap(node) };
 }
@@ -172,7 +172,7 @@ function parseOrUndefined<T>(kind: Kind<T>, text: string): T | undefined {
 
 const SHOWN_CHARACTERS = 60;
 
-function describe({ node }: Place): string {
+function describe({ node }: FilePlace): string {
   if (isMap(node)) return 'a mapping';
   if (isSeq(node)) return 'a list';
   if (!isScalar(node)) return 'nothing';

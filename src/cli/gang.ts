@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// slackwater gang: many VMs from one host to another, over the NIC that they share with everybody else.
+
+import { mkdirSync, readFileSync } from 'node:fs';
+import type { Command } from 'commander';
+import { messageOf, UsageError } from '../common/index.ts';
+import { type GangDeps, parseGangPlan, prepareGang, runGang } from '../control/index.ts';
+import { createGangDisplay } from './gang-display.ts';
+import { gangDocument, gangExitCode, gangLines, planDocument } from './gang-output.ts';
+import { interruptSignal } from './interrupt.ts';
+import { programFile } from './program-file.ts';
+
+interface GangFlags {
+  readonly plan?: boolean;
+  readonly traceDir?: string;
+  readonly insecure?: boolean;
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+}
+
+function readPlan(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new UsageError(`cannot read the plan: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+export function registerGang(program: Command): void {
+  program
+    .command('gang <file>')
+    .description(
+      'migrate many guests by a plan file: order, technique, shares of the NIC, floors for the others',
+    )
+    .option('--plan', 'print the plan with its forecast, and change nothing')
+    .option('--trace-dir <directory>', "record each VM's migration there, as NAME.trace")
+    .option('--insecure', 'allow QMP monitors on TCP off loopback')
+    .option('--json', 'one JSON document on stdout')
+    .option('--quiet', 'no progress')
+    .action(async (path: string, flags: GangFlags) => {
+      const file = parseGangPlan(readPlan(path), path);
+      if (flags.traceDir !== undefined && flags.plan !== true) mkdirSync(flags.traceDir, { recursive: true });
+      const isPlan = flags.plan === true;
+      const display = createGangDisplay(
+        process.stderr,
+        flags.quiet === true || (isPlan && flags.json === true),
+      );
+      const interrupt = interruptSignal();
+      const deps: GangDeps = {
+        reporter: display,
+        program: programFile(),
+        insecure: flags.insecure === true,
+        traceDirectory: flags.traceDir ?? null,
+        signal: interrupt.signal,
+      };
+      try {
+        if (isPlan) {
+          const planned = await prepareGang(file, deps);
+          if (flags.json === true) process.stdout.write(`${JSON.stringify(planDocument(planned))}\n`);
+          return;
+        }
+        const outcome = await runGang(file, deps);
+        display.end();
+        const text =
+          flags.json === true ? JSON.stringify(gangDocument(outcome)) : gangLines(outcome).join('\n');
+        process.stdout.write(`${text}\n`);
+        process.exitCode = gangExitCode(outcome);
+      } finally {
+        display.end();
+        interrupt.dispose();
+      }
+    });
+}

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+export { closestWord } from './closest.ts';
+export {
+  ANY_TEXT,
+  choiceKind,
+  durationKind,
+  integerKind,
+  IP_ADDRESS,
+  IPV4_ADDRESS,
+  isName,
+  NAME,
+  NIC,
+  RATE,
+  SSH_HOST,
+  TEXT_LINE,
+  textKind,
+} from './kinds.ts';
+export { type FileProblem, inFileOrder, problemLines } from './problems.ts';
+export { type FilePlace, type Kind, YamlReader } from './reader.ts';

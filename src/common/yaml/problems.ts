@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is wrong with a file that somebody wrote.
+
+export interface FileProblem {
+  readonly line: number;
+  /** Where in the file's structure, such as `policies[3].objective.postcopy`; empty for the file as a whole. */
+  readonly path: string;
+  readonly message: string;
+}
+
+/** In the order of the file. */
+export function inFileOrder(problems: readonly FileProblem[]): FileProblem[] {
+  return [...problems].sort((a, b) => a.line - b.line);
+}
+
+/** One line for each problem, in the order of the file. */
+export function problemLines(fileName: string, problems: readonly FileProblem[]): string {
+  return inFileOrder(problems)
+    .map(({ line, path, message }) =>
+      [`${fileName}:${line}`, ...(path === '' ? [] : [path]), message].join(': '),
+    )
+    .join('\n');
+}

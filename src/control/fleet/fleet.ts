@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: Apache-2.0
+// Many migrations over one link: who begins when, who has how much of it, and how each ends. One VM's failure is its own.
+
+import { type Clock, messageOf, systemClock } from '../../common/index.ts';
+import {
+  limitWithoutShaping,
+  type RunningMigration,
+  sharesOf,
+  type Shares,
+  startsNow,
+} from '../../decide/index.ts';
+import { otherTrafficAhead } from '../../forecast/index.ts';
+import type { GangPlan, HostTraffic } from '../../model/index.ts';
+import { restoreAbandoned } from '../restore.ts';
+import { GangMemberRun } from './member.ts';
+import { GangNetwork } from './network.ts';
+import { type GangOutcome, gangOutcome } from './outcome.ts';
+import type { GangPlanFile } from './plan.ts';
+import { checkGang, planGang, STREAM_RATIO, type Watched, watchGang } from './prepare.ts';
+import type { GangDeps, PlannedGang } from './types.ts';
+
+const TICK_MS = 100;
+const SAMPLE_MS = 1000;
+/** A limit of QEMU's own that differs by less is left as it is. */
+const SAME_RATIO = 0.03;
+/** So far ahead the link's other traffic matters to a decision. */
+const TRAFFIC_HORIZON_MS = 5000;
+
+/** Checks, watches and plans. Changes nothing. @throws RefusedError, TcError */
+export async function prepareGang(file: GangPlanFile, deps: GangDeps): Promise<PlannedGang & Watched> {
+  await checkGang(file, deps);
+  const watched = await watchGang(file, deps);
+  const planned = planGang(file, watched);
+  deps.reporter.planned(planned);
+  return { ...planned, costOf: watched.costOf };
+}
+
+/** Migrates all of them. @throws RefusedError, TcError while nothing has been changed yet */
+export async function runGang(file: GangPlanFile, deps: GangDeps): Promise<GangOutcome> {
+  for (const report of await restoreAbandoned(deps.directory)) {
+    for (const text of report.restored) deps.reporter.note(`restored after a killed controller: ${text}`);
+  }
+  const prepared = await prepareGang(file, deps);
+  deps.signal?.throwIfAborted();
+  const clock = deps.clock ?? systemClock;
+  const network = await GangNetwork.open(file, sharesFor(file, [], prepared.plan), {
+    clock,
+    program: deps.program,
+    ...(deps.directory === undefined ? {} : { directory: deps.directory }),
+    note: (text) => deps.reporter.note(text),
+  });
+  const fleet = new Fleet(file, { ...deps, clock }, network, prepared);
+  let notRestored: string[] = [];
+  try {
+    await fleet.run();
+  } finally {
+    notRestored = await network.close();
+    for (const text of notRestored) deps.reporter.note(`not restored yet: ${text}`);
+  }
+  return gangOutcome(file.policy, fleet.figures, notRestored);
+}
+
+/** The slower end decides what there is to share. */
+function linkOf({ source, destination }: GangPlanFile): number {
+  return Math.min(source.linkBytesPerSec, destination.linkBytesPerSec);
+}
+
+function sharesFor(file: GangPlanFile, running: readonly RunningMigration[], plan: GangPlan): Shares {
+  return sharesOf(linkOf(file), file.limits, running, plan.sharing === 'in-order');
+}
+
+class Fleet {
+  readonly #file: GangPlanFile;
+  readonly #deps: GangDeps & { readonly clock: Clock };
+  readonly #network: GangNetwork;
+  readonly #prepared: PlannedGang & Watched;
+  readonly #members: readonly GangMemberRun[];
+  readonly #startMs: number;
+  #plan: GangPlan;
+  #traffic: HostTraffic | null = null;
+  #isSampling = false;
+  #sampledMs = -Infinity;
+
+  constructor(
+    file: GangPlanFile,
+    deps: GangDeps & { readonly clock: Clock },
+    network: GangNetwork,
+    prepared: PlannedGang & Watched,
+  ) {
+    this.#file = file;
+    this.#deps = deps;
+    this.#network = network;
+    this.#prepared = prepared;
+    this.#members = file.members.map((member) => new GangMemberRun(member, file, deps));
+    this.#plan = prepared.plan;
+    this.#startMs = deps.clock.nowMs();
+  }
+
+  get figures() {
+    return this.#members.map(({ figures }) => figures);
+  }
+
+  #nowMs(): number {
+    return this.#deps.clock.nowMs() - this.#startMs;
+  }
+
+  #find(name: string): GangMemberRun | undefined {
+    return this.#members.find(({ member }) => member.name === name);
+  }
+
+  async run(): Promise<void> {
+    const { clock, signal } = this.#deps;
+    const runs = new Set<Promise<void>>();
+    const leave = (): void => this.#members.forEach((each) => each.leave());
+    signal?.addEventListener('abort', leave);
+    if (signal?.aborted === true) leave();
+    try {
+      for (;;) {
+        for (const name of startsNow(this.#plan, (each) => this.#find(each)?.phase ?? 'ended')) {
+          const run = this.#begin(name).then(() => {
+            runs.delete(run);
+            this.#network.forgetStream(name);
+            this.#replan();
+          });
+          runs.add(run);
+        }
+        await this.#share();
+        this.#sample();
+        this.#show();
+        if (this.#members.every(({ phase }) => phase === 'ended')) return;
+        await clock.sleep(TICK_MS);
+      }
+    } finally {
+      signal?.removeEventListener('abort', leave);
+      await Promise.all(runs);
+    }
+  }
+
+  async #begin(name: string): Promise<void> {
+    const run = this.#find(name);
+    const planned = this.#plan.vms.find((vm) => vm.name === name);
+    if (run === undefined || planned === undefined) return;
+    const limitBytesPerSec = this.#network.isShaped ? null : this.#limitOf(run);
+    await run.run({
+      planned,
+      nowMs: this.#nowMs(),
+      bandwidthBytesPerSec: this.#expectedBandwidth(),
+      limitBytesPerSec,
+    });
+  }
+
+  /** What a migration that has the link to itself would get now, as one stream: the link less what its traffic will be. */
+  #expectedBandwidth(): number | null {
+    const { limits } = this.#file;
+    const link = linkOf(this.#file);
+    const sent = this.#network.history.map(({ workload }) => workload.sentBytesPerSec);
+    const others = otherTrafficAhead(sent, SAMPLE_MS, TRAFFIC_HORIZON_MS);
+    if (others === null) return this.#prepared.bandwidthBytesPerSec;
+    const kept = Math.max(limits.lowerBytesPerSec, Math.min(others, limits.upperBytesPerSec));
+    return (link - kept) * STREAM_RATIO;
+  }
+
+  /** Those whose order is a matter of forecasts are put in order anew as VMs end. */
+  #replan(): void {
+    if (this.#plan.sharing !== 'in-order') return;
+    const { situation, costOf } = this.#prepared;
+    const isWaiting = (name: string): boolean => this.#find(name)?.phase === 'waiting';
+    const begun = this.#plan.vms.filter(({ name }) => !isWaiting(name)).map((vm) => ({ ...vm, group: -1 }));
+    const waiting = {
+      ...situation,
+      nowMs: this.#nowMs(),
+      vms: situation.vms.filter(({ name }) => isWaiting(name)),
+    };
+    const { plan } = planGang(this.#file, { situation: waiting, costOf });
+    this.#plan = { ...plan, vms: [...begun, ...plan.vms] };
+  }
+
+  /** Late, by its newest forecast, or in its last phase: it has what the floor leaves. */
+  #isUrgent(run: GangMemberRun): boolean {
+    if (run.phase === 'ending') return true;
+    const { startMs, deadlineMs } = run.figures;
+    const forecast = run.newest?.forecast;
+    if (deadlineMs === null || startMs === null || forecast === undefined) return false;
+    const ends = [...forecast.precopy, ...forecast.postcopy].map(({ tmtMs }) => startMs + tmtMs.high);
+    return ends.length > 0 && Math.min(...ends) > deadlineMs;
+  }
+
+  /** In the plan's order. */
+  #running(): RunningMigration[] {
+    return this.#plan.vms.flatMap(({ name }) => {
+      const run = this.#find(name);
+      if (run === undefined || !['running', 'ending'].includes(run.phase)) return [];
+      return [{ name, priority: run.member.priority, urgent: this.#isUrgent(run) }];
+    });
+  }
+
+  async #share(): Promise<void> {
+    const running = this.#running();
+    if (!this.#network.isShaped) {
+      for (const { name } of running) {
+        const run = this.#find(name);
+        if (run === undefined) continue;
+        const [was, is] = [run.limit.bytesPerSec ?? 0, this.#limitOf(run)];
+        if (Math.abs(was - is) > SAME_RATIO * is) run.limit.set(is);
+      }
+      return;
+    }
+    try {
+      await this.#network.apply(sharesFor(this.#file, running, this.#plan));
+      for (const { name } of running) await this.#network.classifyStream(name);
+    } catch (error) {
+      // The migrations go on: better less exact floors than none.
+      await this.#network.stopShaping(messageOf(error));
+    }
+  }
+
+  /** QEMU's own limit for it, where the kernels do not shape. */
+  #limitOf(run: GangMemberRun): number {
+    const { limits } = this.#file;
+    const migration = {
+      name: run.member.name,
+      priority: run.member.priority,
+      urgent: this.#isUrgent(run),
+    };
+    const others = {
+      migrations: Math.max(1, this.#running().length),
+      workloadBytesPerSec:
+        this.#traffic?.workload.sentBytesPerSec ??
+        this.#prepared.situation.source.traffic.workload.sentBytesPerSec,
+    };
+    return limitWithoutShaping(linkOf(this.#file), limits, migration, others) * STREAM_RATIO;
+  }
+
+  /** Counters are read beside the loop: they may take a while on another host. */
+  #sample(): void {
+    const nowMs = this.#nowMs();
+    if (this.#isSampling || nowMs - this.#sampledMs < SAMPLE_MS) return;
+    this.#isSampling = true;
+    this.#sampledMs = nowMs;
+    void this.#network
+      .sample()
+      .then(({ source }) => {
+        this.#traffic = source ?? this.#traffic;
+      })
+      // The next sample comes; a NIC that is gone ends the migrations by itself.
+      .catch(() => undefined)
+      .finally(() => {
+        this.#isSampling = false;
+      });
+  }
+
+  #show(): void {
+    this.#deps.reporter.progress({
+      atMs: this.#nowMs(),
+      members: this.#members.map(({ shown }) => shown),
+      traffic: this.#traffic,
+    });
+  }
+}
