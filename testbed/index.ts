@@ -4,7 +4,7 @@
 
 import { truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { RefusedError } from '../src/index.ts';
+import { RefusedError, UsageError } from '../src/index.ts';
 import { LABEL_VARIABLE } from './host/process-identity.ts';
 import type { Argv, LongLived, RunOptions, RunResult } from './process.ts';
 import { run, startLongLived } from './process.ts';
@@ -30,8 +30,8 @@ import { inNamespace } from './net/iproute.ts';
 import { cutLink, restoreLink, setRate } from './net/link-control.ts';
 import type { LinkProfile } from './net/link-profiles.ts';
 import { parseLink } from './net/link-profiles.ts';
-import type { HostName } from './net/plan.ts';
-import { checkName, namespaceOf } from './net/plan.ts';
+import type { HostName, NeighbourName } from './net/plan.ts';
+import { checkName, MAX_GUESTS, namespaceOf } from './net/plan.ts';
 import { bringUpNetwork } from './net/topology.ts';
 
 export { detectAccelerator } from './host/accel.ts';
@@ -49,8 +49,17 @@ export type { Leftovers } from './host/reaper.ts';
 export { NoSuchTestbedError } from './host/run-dir.ts';
 export { LINK_PROFILES, linkOfRate, parseLink } from './net/link-profiles.ts';
 export type { LinkProfile } from './net/link-profiles.ts';
-export { ENDPOINTS, GUEST_TAP, HOST_BRIDGE, HOST_NIC, namespaceOf } from './net/plan.ts';
-export type { HostName, HypervisorName } from './net/plan.ts';
+export {
+  ENDPOINTS,
+  GUEST_TAP,
+  guestEndpoint,
+  guestTap,
+  HOST_BRIDGE,
+  HOST_NIC,
+  namespaceOf,
+  NEIGHBOUR_ENDPOINTS,
+} from './net/plan.ts';
+export type { HostName, HypervisorName, NeighbourName } from './net/plan.ts';
 
 const DISK_BYTES = 256 * 1024 * 1024;
 
@@ -64,11 +73,15 @@ export interface Testbed extends AsyncDisposable {
   readonly diskPath: string;
   startQemu(options: StartQemuOptions): Promise<Qemu>;
   /** The argv that runs a program on a host. */
-  argvOn(host: HostName, argv: Argv): Argv;
+  argvOn(host: HostName | NeighbourName, argv: Argv): Argv;
   /** Runs a program on a host to its end. @throws ProcessError */
-  runOn(host: HostName, argv: Argv, options?: RunOptions): Promise<RunResult>;
+  runOn(host: HostName | NeighbourName, argv: Argv, options?: RunOptions): Promise<RunResult>;
   /** Starts a program on a host that runs on; it is killed by `down` at the latest. */
-  startOn(host: HostName, argv: Argv, options?: Parameters<typeof startLongLived>[1]): Promise<LongLived>;
+  startOn(
+    host: HostName | NeighbourName,
+    argv: Argv,
+    options?: Parameters<typeof startLongLived>[1],
+  ): Promise<LongLived>;
   /** Makes the switch swallow all packets from and to a host, as a pulled cable does. The host's NIC stays up. */
   cutLink(host: HostName): Promise<void>;
   restoreLink(host: HostName): Promise<void>;
@@ -89,6 +102,10 @@ export interface CreateTestbedOptions {
   readonly name?: string;
   /** A profile's name, a rate such as "300mbit", or a profile. Default `lan-1g`. */
   readonly link?: string | LinkProfile;
+  /** Guests that it is to have at once, 1 to 16; default 1. */
+  readonly guests?: number;
+  /** Whether it has VMs that stay, as namespaces beside the hypervisors. */
+  readonly neighbours?: boolean;
   /** Aborting while it is made takes down what there is and rejects with the signal's reason. */
   readonly signal?: AbortSignal;
 }
@@ -109,13 +126,23 @@ export async function createTestbed(options: CreateTestbedOptions = {}): Promise
       remedy: 'run it as root; what else it needs: slackwater doctor',
     });
   }
+  if (
+    !Number.isInteger(options.guests ?? 1) ||
+    (options.guests ?? 1) < 1 ||
+    (options.guests ?? 1) > MAX_GUESTS
+  ) {
+    throw new UsageError(`wanted 1 to ${MAX_GUESTS} guests, got ${String(options.guests)}`);
+  }
   options.signal?.throwIfAborted();
   const directory = runDirectory(name);
   if (!(await listEntries()).some((entry) => entry.name === name)) await refuseForeignNamespaces(name);
   const owner = await claimRunDirectory(name);
   try {
     const context: CommandContext = { env: { [LABEL_VARIABLE]: owner.label }, signal: options.signal };
-    await bringUpNetwork(context, name, link);
+    await bringUpNetwork(context, name, link, {
+      guests: options.guests ?? 1,
+      neighbours: options.neighbours === true,
+    });
     const diskPath = join(directory, 'disk.raw');
     await writeFile(diskPath, '', { mode: 0o600 });
     await truncate(diskPath, DISK_BYTES);
@@ -154,7 +181,7 @@ async function refuseForeignNamespaces(name: string): Promise<void> {
 function openedTestbed(name: string, link: LinkProfile, owner: Owner): Testbed {
   const directory = runDirectory(name);
   const context: CommandContext = { env: { [LABEL_VARIABLE]: owner.label } };
-  const argvOn = (host: HostName, argv: Argv) => inNamespace(namespaceOf(name, host), argv);
+  const argvOn = (host: HostName | NeighbourName, argv: Argv) => inNamespace(namespaceOf(name, host), argv);
   const withLabel = (env: Readonly<Record<string, string>> | undefined) => ({
     env: { ...env, ...context.env },
   });

@@ -38,12 +38,22 @@ export interface ProofPath {
 /** Where nobody listens, by convention. */
 const DISCARD_PORT = 9;
 
-/** A datagram that a match is about, and one that differs from it in just that. */
-export function proofOf(match: Exclude<Match, { kind: 'mac' }>): {
-  readonly probe: PortPair;
-  readonly decoy: PortPair;
-} {
-  const beside = (port: number): number => (port === 65_535 ? port - 1 : port + 1);
+function portIn(match: Match): number | null {
+  return match.kind === 'mac' ? null : match.kind === 'ports' ? match.destination : match.port;
+}
+
+/** A datagram that a match is about, and one that differs from it in just that, and is about no match of `taken`. */
+export function proofOf(
+  match: Exclude<Match, { kind: 'mac' }>,
+  taken: readonly Match[],
+): { readonly probe: PortPair; readonly decoy: PortPair } {
+  const ports = new Set(taken.map(portIn));
+  const beside = (port: number): number => {
+    let other = port;
+    do other = other === 65_535 ? 1 : other + 1;
+    while (ports.has(other));
+    return other;
+  };
   if (match.kind === 'port' && match.side === 'source') {
     const probe = { port: DISCARD_PORT, from: match.port };
     return { probe, decoy: { ...probe, from: beside(match.port) } };

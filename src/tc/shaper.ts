@@ -158,7 +158,10 @@ export class NicShaper implements AsyncDisposable {
     for (const each of classes) {
       for (const match of each.matches) {
         if (match.kind === 'mac') continue;
-        const { probe, decoy } = proofOf(match);
+        const { probe, decoy } = proofOf(
+          match,
+          classes.flatMap((other) => other.matches),
+        );
         const counted = async (datagram: PortPair): Promise<number> => {
           const before = await this.#sentPackets(each.name);
           await sendDatagrams(path, datagram, PROOF_DATAGRAMS);

@@ -4,10 +4,12 @@
 
 import { createHash } from 'node:crypto';
 import { UsageError } from '../../src/index.ts';
-import { ENDPOINTS, GUEST_TAP } from '../net/plan.ts';
+import { guestEndpoint, guestTap } from '../net/plan.ts';
 import type { Argv } from '../process.ts';
 
 export interface GuestOptions {
+  /** Which of a testbed's guests it is, from 0: decides its TAP device, address and UUID. */
+  readonly index?: number;
   readonly memoryMib: number;
   readonly vcpus: number;
   /** Without a kernel the firmware runs and finds nothing to boot. */
@@ -43,9 +45,10 @@ export interface QemuPaths {
   readonly gdbPath?: string;
 }
 
-/** The UUID of a testbed's guest: the same on both hosts, another one for each testbed. */
-export function guestUuid(testbed: string): string {
-  const hex = createHash('sha256').update(`slackwater-testbed ${testbed}`).digest('hex');
+/** The UUID of a testbed's guest: the same on both hosts, another one for each testbed and each guest of it. */
+export function guestUuid(testbed: string, index = 0): string {
+  const which = index === 0 ? testbed : `${testbed} ${index}`;
+  const hex = createHash('sha256').update(`slackwater-testbed ${which}`).digest('hex');
   // Marked as version 8, "made up by whoever made it" (RFC 9562).
   return [
     hex.slice(0, 8),
@@ -84,7 +87,7 @@ export function qemuArgv(
   return [
     guest.qemuPath ?? 'qemu-system-x86_64',
     ...(guest.firmwareDirectories ?? []).flatMap((directory) => ['-L', directory]),
-    ...['-name', `${testbed}-${label},debug-threads=on`, '-uuid', guestUuid(testbed)],
+    ...['-name', `${testbed}-${label},debug-threads=on`, '-uuid', guestUuid(testbed, guest.index)],
     ...['-no-user-config', '-nodefaults', '-display', 'none', '-msg', 'timestamp=on'],
     ...memoryArgs(guest),
     ...['-accel', accelerator === 'kvm' ? 'kvm' : 'tcg,thread=multi'],
@@ -94,7 +97,10 @@ export function qemuArgv(
     ...diskArgs(guest),
     // No option ROM: the guest never boots from the network, and the ROM's file need not be there.
     ...['-netdev', `tap,id=net0,${tapOption(guest)},vhost=off`],
-    ...['-device', `virtio-net-pci,netdev=net0,mac=${guest.nic?.mac ?? ENDPOINTS.guest.mac},romfile=`],
+    ...[
+      '-device',
+      `virtio-net-pci,netdev=net0,mac=${guest.nic?.mac ?? guestEndpoint(guest.index ?? 0).mac},romfile=`,
+    ],
     ...[
       '-chardev',
       `file,id=console,path=${optionPath(paths.serialPath)},append=on`,
@@ -120,8 +126,8 @@ function memoryArgs({ machine = 'q35', memoryMib, hugePages }: GuestOptions): st
   ];
 }
 
-function tapOption({ nic }: GuestOptions): string {
-  return nic === undefined ? `ifname=${GUEST_TAP},script=no,downscript=no` : `fd=${nic.fd}`;
+function tapOption({ nic, index = 0 }: GuestOptions): string {
+  return nic === undefined ? `ifname=${guestTap(index)},script=no,downscript=no` : `fd=${nic.fd}`;
 }
 
 function bootArgs(guest: GuestOptions): string[] {

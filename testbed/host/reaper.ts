@@ -6,7 +6,7 @@ import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { RefusedError } from '../../src/index.ts';
-import { namespacesOf } from '../net/plan.ts';
+import { allNamespacesOf } from '../net/plan.ts';
 import { NAMESPACE_DIRECTORY } from '../net/topology.ts';
 import { run } from '../process.ts';
 import type { ProcessIdentity } from './process-identity.ts';
@@ -143,7 +143,7 @@ async function ownProcesses(directory: string, inodes: ReadonlySet<bigint>): Pro
 /** The namespaces of these names that exist, whoever made them. */
 export async function presentNamespaces(name: string): Promise<string[]> {
   const present = await readdir(NAMESPACE_DIRECTORY).catch((): string[] => []);
-  return namespacesOf(name).filter((namespace) => present.includes(namespace));
+  return allNamespacesOf(name).filter((namespace) => present.includes(namespace));
 }
 
 /** What of testbed `name` can be found on this machine, in words. */

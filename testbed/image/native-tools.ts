@@ -10,6 +10,7 @@ export interface NativeTools {
   readonly proberPath: string;
   readonly kvloadPath: string;
   readonly nonzeroPagesPath: string;
+  readonly udploadPath: string;
   readonly warmMemoryPath: string;
 }
 
@@ -26,6 +27,7 @@ export async function ensureNativeTools(options: BuildOptions = {}): Promise<Nat
     proberPath: join(dir, 'prober'),
     kvloadPath: join(dir, 'kvload'),
     nonzeroPagesPath: join(dir, 'nonzero-pages'),
+    udploadPath: join(dir, 'udpload'),
     warmMemoryPath: join(dir, 'warm-memory'),
   };
 }

@@ -15,12 +15,22 @@ export interface Endpoint {
   readonly mac: string;
 }
 
+const FIRST_GUEST = 10;
+/** So many guests a testbed can have at once. */
+export const MAX_GUESTS = 16;
+
+/** Of the guest of that number, from 0. */
+export function guestEndpoint(index: number): Endpoint {
+  const host = FIRST_GUEST + index;
+  return { ip: `10.77.0.${host}`, mac: `52:54:00:77:01:${host.toString(16).padStart(2, '0')}` };
+}
+
 /** Hosts' and guest's addresses; the network is 10.77.0.0/24. */
 export const ENDPOINTS: Readonly<Record<HostName | 'guest', Endpoint>> = {
   src: { ip: '10.77.0.1', mac: '52:54:00:77:00:01' },
   dst: { ip: '10.77.0.2', mac: '52:54:00:77:00:02' },
   client: { ip: '10.77.0.3', mac: '52:54:00:77:00:03' },
-  guest: { ip: '10.77.0.10', mac: '52:54:00:77:00:10' },
+  guest: guestEndpoint(0),
 };
 
 export const PREFIX_LENGTH = 24;
@@ -30,16 +40,42 @@ export const MTU_BYTES = 1500;
 export const HOST_NIC = 'eth0';
 /** On src and dst: joins NIC and guest, and holds the host's address. */
 export const HOST_BRIDGE = 'br0';
-export const GUEST_TAP = 'tap0';
+/** Of the guest of that number, from 0. */
+export function guestTap(index: number): string {
+  return `tap${index}`;
+}
+export const GUEST_TAP = guestTap(0);
+/** Where a neighbour, a network namespace that stands for a VM which stays, is joined to its host's bridge. */
+export const NEIGHBOUR_PORT = 'near0';
 export const SWITCH_BRIDGE = 'sw0';
 
+/** Beside each hypervisor: stands for its VMs that do not migrate. Made where it is asked for. */
+export type NeighbourName = 'near-src' | 'near-dst';
+export const NEIGHBOURS: Readonly<Record<HypervisorName, NeighbourName>> = {
+  src: 'near-src',
+  dst: 'near-dst',
+};
+export const NEIGHBOUR_ENDPOINTS: Readonly<Record<NeighbourName, Endpoint>> = {
+  'near-src': { ip: '10.77.0.201', mac: '52:54:00:77:02:01' },
+  'near-dst': { ip: '10.77.0.202', mac: '52:54:00:77:02:02' },
+};
+
 /** The namespaces of a testbed. They are named files under /run/netns. */
-export function namespaceOf(testbed: string, member: HostName | 'sw'): string {
+export function namespaceOf(testbed: string, member: HostName | NeighbourName | 'sw'): string {
   return `${testbed}-${member}`;
 }
 
+/** Those that every testbed has. */
 export function namespacesOf(testbed: string): string[] {
   return [...HOSTS, 'sw' as const].map((member) => namespaceOf(testbed, member));
+}
+
+/** And those that it may have. */
+export function allNamespacesOf(testbed: string): string[] {
+  return [
+    ...namespacesOf(testbed),
+    ...Object.values(NEIGHBOURS).map((member) => namespaceOf(testbed, member)),
+  ];
 }
 
 /** The switch's port of a host: its egress is the direction switch to host. */

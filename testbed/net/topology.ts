@@ -12,14 +12,19 @@ import { inletFilterLines, shaperLines } from './shaper.ts';
 import type { CommandContext } from './iproute.ts';
 import { ipBatch, tcBatch, writeSysctls } from './iproute.ts';
 import type { LinkProfile } from './link-profiles.ts';
-import type { HostName } from './plan.ts';
+import type { HostName, HypervisorName } from './plan.ts';
 import {
   ENDPOINTS,
-  GUEST_TAP,
+  guestEndpoint,
+  guestTap,
   HOSTS,
   HOST_BRIDGE,
   HOST_NIC,
+  HYPERVISORS,
   MTU_BYTES,
+  NEIGHBOUR_ENDPOINTS,
+  NEIGHBOUR_PORT,
+  NEIGHBOURS,
   PREFIX_LENGTH,
   SWITCH_BRIDGE,
   addressDevice,
@@ -28,6 +33,16 @@ import {
   switchInlet,
   switchPort,
 } from './plan.ts';
+
+/** Who lives in a testbed beside the hosts. */
+export interface Members {
+  /** Guests that it can have at once. */
+  readonly guests: number;
+  /** Whether there are VMs that stay, as namespaces of their own. */
+  readonly neighbours: boolean;
+}
+
+export const ONE_GUEST: Members = { guests: 1, neighbours: false };
 
 /** Where `ip netns` keeps the names. */
 export const NAMESPACE_DIRECTORY = '/run/netns';
@@ -53,14 +68,23 @@ export async function bringUpNetwork(
   context: CommandContext,
   testbed: string,
   link: LinkProfile,
+  members: Members = ONE_GUEST,
 ): Promise<void> {
-  for (const namespace of namespacesOf(testbed)) {
-    await run(['ip', 'netns', 'add', namespace], context);
-  }
-  for (const namespace of namespacesOf(testbed)) await configureKernel(context, namespace);
+  const neighbours = members.neighbours
+    ? Object.values(NEIGHBOURS).map((member) => namespaceOf(testbed, member))
+    : [];
+  const namespaces = [...namespacesOf(testbed), ...neighbours];
+  for (const namespace of namespaces) await run(['ip', 'netns', 'add', namespace], context);
+  for (const namespace of namespaces) await configureKernel(context, namespace);
   const switchNamespace = namespaceOf(testbed, 'sw');
   await ipBatch(context, switchNamespace, switchLines(testbed));
-  for (const host of HOSTS) await ipBatch(context, namespaceOf(testbed, host), hostLines(host));
+  for (const host of HOSTS) await ipBatch(context, namespaceOf(testbed, host), hostLines(host, members));
+  if (members.neighbours) {
+    for (const host of HYPERVISORS) {
+      await ipBatch(context, namespaceOf(testbed, host), neighbourPortLines(testbed, host));
+      await ipBatch(context, namespaceOf(testbed, NEIGHBOURS[host]), neighbourLines(host, members));
+    }
+  }
   await tcBatch(context, switchNamespace, [
     ...HOSTS.flatMap((host) => inletFilterLines(host)),
     ...shaperLines('add', link),
@@ -96,24 +120,59 @@ export function switchLines(testbed: string): string[] {
  * `ip -batch` lines for a host's namespace. All neighbours are permanent: after a long cut nothing answers "host
  * unreachable", and no run pays for an ARP exchange.
  */
-export function hostLines(host: HostName): string[] {
+export function hostLines(host: HostName, { guests, neighbours }: Members = ONE_GUEST): string[] {
   const device = addressDevice(host);
   const bridge = [
     `link add ${HOST_BRIDGE} address ${ENDPOINTS[host].mac} mtu ${MTU_BYTES} ${BRIDGE_OPTIONS}`,
-    `tuntap add dev ${GUEST_TAP} mode tap`,
     `link set ${HOST_NIC} master ${HOST_BRIDGE}`,
-    `link set ${GUEST_TAP} master ${HOST_BRIDGE} up`,
+    ...numbers(guests).flatMap((index) => [
+      `tuntap add dev ${guestTap(index)} mode tap`,
+      `link set ${guestTap(index)} master ${HOST_BRIDGE} up`,
+    ]),
     `link set ${HOST_BRIDGE} up`,
   ];
-  const others = [...HOSTS.filter((other) => other !== host), 'guest' as const];
   return [
     'link set lo up',
     `link set ${HOST_NIC} up`,
     ...(device === HOST_BRIDGE ? bridge : []),
     `addr add ${ENDPOINTS[host].ip}/${PREFIX_LENGTH} dev ${device}`,
-    ...others.map(
-      (other) =>
-        `neigh replace ${ENDPOINTS[other].ip} lladdr ${ENDPOINTS[other].mac} dev ${device} nud permanent`,
-    ),
+    ...neighbourEntries(device, ENDPOINTS[host].ip, { guests, neighbours }),
+  ];
+}
+
+function numbers(count: number): number[] {
+  return Array.from({ length: count }, (_, i) => i);
+}
+
+/** Permanent entries for everybody but oneself. */
+function neighbourEntries(device: string, ownIp: string, { guests, neighbours }: Members): string[] {
+  const everybody = [
+    ...HOSTS.map((host) => ENDPOINTS[host]),
+    ...numbers(guests).map(guestEndpoint),
+    ...(neighbours ? Object.values(NEIGHBOUR_ENDPOINTS) : []),
+  ];
+  return everybody
+    .filter(({ ip }) => ip !== ownIp)
+    .map(({ ip, mac }) => `neigh replace ${ip} lladdr ${mac} dev ${device} nud permanent`);
+}
+
+/** `ip -batch` lines for a hypervisor's namespace: its neighbour's cable into the bridge. */
+function neighbourPortLines(testbed: string, host: HypervisorName): string[] {
+  const { mac } = NEIGHBOUR_ENDPOINTS[NEIGHBOURS[host]];
+  const namespace = namespaceOf(testbed, NEIGHBOURS[host]);
+  return [
+    `link add ${NEIGHBOUR_PORT} mtu ${MTU_BYTES} type veth peer name ${HOST_NIC} address ${mac} mtu ${MTU_BYTES} netns ${namespace}`,
+    `link set ${NEIGHBOUR_PORT} master ${HOST_BRIDGE} up`,
+  ];
+}
+
+/** And for the neighbour's own. */
+function neighbourLines(host: HypervisorName, members: Members): string[] {
+  const { ip } = NEIGHBOUR_ENDPOINTS[NEIGHBOURS[host]];
+  return [
+    'link set lo up',
+    `link set ${HOST_NIC} up`,
+    `addr add ${ip}/${PREFIX_LENGTH} dev ${HOST_NIC}`,
+    ...neighbourEntries(HOST_NIC, ip, members),
   ];
 }
