@@ -30,7 +30,7 @@ import { inNamespace } from './net/iproute.ts';
 import { cutLink, restoreLink, setRate } from './net/link-control.ts';
 import type { LinkProfile } from './net/link-profiles.ts';
 import { parseLink } from './net/link-profiles.ts';
-import type { HostName, NeighbourName } from './net/plan.ts';
+import type { HostName, TestbedMember } from './net/plan.ts';
 import { checkName, MAX_GUESTS, namespaceOf } from './net/plan.ts';
 import { bringUpNetwork } from './net/topology.ts';
 
@@ -58,8 +58,9 @@ export {
   HOST_NIC,
   namespaceOf,
   NEIGHBOUR_ENDPOINTS,
+  switchInlet,
 } from './net/plan.ts';
-export type { HostName, HypervisorName, NeighbourName } from './net/plan.ts';
+export type { HostName, HypervisorName, NeighbourName, TestbedMember } from './net/plan.ts';
 
 const DISK_BYTES = 256 * 1024 * 1024;
 
@@ -73,12 +74,12 @@ export interface Testbed extends AsyncDisposable {
   readonly diskPath: string;
   startQemu(options: StartQemuOptions): Promise<Qemu>;
   /** The argv that runs a program on a host. */
-  argvOn(host: HostName | NeighbourName, argv: Argv): Argv;
+  argvOn(host: TestbedMember, argv: Argv): Argv;
   /** Runs a program on a host to its end. @throws ProcessError */
-  runOn(host: HostName | NeighbourName, argv: Argv, options?: RunOptions): Promise<RunResult>;
+  runOn(host: TestbedMember, argv: Argv, options?: RunOptions): Promise<RunResult>;
   /** Starts a program on a host that runs on; it is killed by `down` at the latest. */
   startOn(
-    host: HostName | NeighbourName,
+    host: TestbedMember,
     argv: Argv,
     options?: Parameters<typeof startLongLived>[1],
   ): Promise<LongLived>;
@@ -181,7 +182,7 @@ async function refuseForeignNamespaces(name: string): Promise<void> {
 function openedTestbed(name: string, link: LinkProfile, owner: Owner): Testbed {
   const directory = runDirectory(name);
   const context: CommandContext = { env: { [LABEL_VARIABLE]: owner.label } };
-  const argvOn = (host: HostName | NeighbourName, argv: Argv) => inNamespace(namespaceOf(name, host), argv);
+  const argvOn = (host: TestbedMember, argv: Argv) => inNamespace(namespaceOf(name, host), argv);
   const withLabel = (env: Readonly<Record<string, string>> | undefined) => ({
     env: { ...env, ...context.env },
   });

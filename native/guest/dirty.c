@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // dirty: fills nearly all free memory, then writes a given pattern into it until told otherwise over a serial port.
 // Usage: dirty [-p PATTERN] [-s SEED] [-r RESERVE_MIB] [-m ARENA_MIB_MAX] [-d DISK] [-b BLOCKS_PER_SEC] [-c PORT]
-//              [-e: answer UDP probes] [-w CLIENT_IP: do work and report it] [-a APPLICATION: run /apps/APPLICATION]
+//              [-e: answer UDP probes] [-w CLIENT_IP: do work and report it] [-t IP:BYTES_PER_SEC: send datagrams]
+//              [-a APPLICATION: run /apps/APPLICATION]
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,12 +26,12 @@ static void end(const char *why)
 
 int main(int argc, char **argv)
 {
-    const char *spec = "idle", *disk = "/dev/vda", *port_path = "/dev/ttyS1", *client_ip = NULL, *app = NULL;
+    const char *spec = "idle", *disk = "/dev/vda", *port_path = "/dev/ttyS1", *client_ip = NULL, *sends = NULL, *app = NULL;
     u64 seed = 1, reserve_bytes = 28 * MIB, arena_bytes_max = UINT64_MAX;
     u32 blocks_per_sec = 0;
     bool with_echo = false;
     int option;
-    while ((option = getopt(argc, argv, "p:s:r:m:d:b:c:ew:a:")) != -1) {
+    while ((option = getopt(argc, argv, "p:s:r:m:d:b:c:ew:t:a:")) != -1) {
         switch (option) {
         case 'p': spec = optarg; break;
         case 's': seed = strtoull(optarg, NULL, 10); break;
@@ -41,6 +42,7 @@ int main(int argc, char **argv)
         case 'c': port_path = optarg; break;
         case 'e': with_echo = true; break;
         case 'w': client_ip = optarg; break;
+        case 't': sends = optarg; break;
         case 'a': app = optarg; break;
         default: end("unknown option, see the head of dirty.c");
         }
@@ -69,6 +71,8 @@ int main(int argc, char **argv)
     if (app != NULL && !app_start(app))
         return 1;
     if (client_ip != NULL && !work_start(client_ip))
+        return 1;
+    if (sends != NULL && !send_start(sends))
         return 1;
     /* Answering requests comes before writing. Threads inherit the value from who starts them, so it is set last. */
     setpriority(PRIO_PROCESS, 0, -5);

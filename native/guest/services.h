@@ -10,6 +10,9 @@
 /* Answers UDP probes on port 7 from now on. */
 bool echo_start(void);
 
+/* Sends datagrams to ADDRESS:BYTES_PER_SEC, the rate on the wire, from now on. */
+bool send_start(const char *where);
+
 /* Does work units at nice 10 and reports them every 100 ms to UDP port 7007 of an address in dotted form. */
 bool work_start(const char *client_ip);
 

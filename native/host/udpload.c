@@ -4,13 +4,16 @@
 //   From each moment on (ms since the start) so many bytes a second on the wire: FRAME_BYTES of each datagram, 1538 by
 //   default, include headers, checksum, preamble and gap.
 // receive: udpload receive -p PORT [-w WINDOW_MS]
-// Both run until SIGTERM and print one line first ("running"), at the end one JSON object: "start_ns" (CLOCK_MONOTONIC), "window_ns",
-// "bytes" (of each window since then, on the wire; of the sender: what it gave the kernel), "packets".
+// echo: udpload echo -p PORT: answers each datagram with itself, as a service would.
+// All run until SIGTERM, with real-time priority where they may: a program that is late would be the bottleneck itself.
+// They print one line first ("running"), at the end one JSON object: "start_ns" (CLOCK_MONOTONIC), "window_ns",
+// "bytes" (of each window since then, on the wire; of the sender: what it offered, whether the kernel took it or not), "packets".
 
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -68,7 +71,8 @@ static _Noreturn void die(const char *what)
 static _Noreturn void usage(void)
 {
     fprintf(stderr, "usage: udpload send -t IP -p PORT [-s FRAME_BYTES] -r MS:BYTES_PER_SEC[,...]\n"
-                    "       udpload receive -p PORT [-w WINDOW_MS]\n");
+                    "       udpload receive -p PORT [-w WINDOW_MS]\n"
+                    "       udpload echo -p PORT\n");
     exit(2);
 }
 
@@ -134,20 +138,25 @@ static void run_sender(const char *address, int port, int frame_bytes, const str
     if (inet_pton(AF_INET, address, &to.sin_addr) != 1)
         usage();
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    // What a queue on the way cannot hold is dropped there, as a VM's own would be; a short buffer here would slow the offer.
+    int buffer = 8 << 20;
     if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0)
         die("socket");
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &buffer, sizeof(buffer));
     struct iovec iov = {.iov_base = piece, .iov_len = (size_t)length};
     struct mmsghdr batch[BATCH];
     memset(batch, 0, sizeof(batch));
     for (int i = 0; i < BATCH; i++)
         batch[i].msg_hdr = (struct msghdr){.msg_iov = &iov, .msg_iovlen = 1};
     int64_t start = now_ns();
-    double sent = 0;
+    double sent = 0, offered = 0;
     printf("running\n");
     fflush(stdout);
     while (!stop) {
         int64_t since = now_ns() - start;
         double due = due_bytes(steps, used, since);
+        count(since, (int64_t)(due - offered), 0);
+        offered += (double)(int64_t)(due - offered);
         // What could not be sent in time is offered again, but not more than a window of it: the offer is a rate.
         double most = due_bytes(steps, used, since) - due_bytes(steps, used, since > window_ns ? since - window_ns : 0);
         if (due - sent > most)
@@ -161,7 +170,7 @@ static void run_sender(const char *address, int port, int frame_bytes, const str
                 break;
             }
             sent += (double)got * frame_bytes;
-            count(since, (int64_t)got * frame_bytes, got);
+            packets += got;
         }
         struct timespec tick = {.tv_nsec = TICK_NS};
         nanosleep(&tick, NULL);
@@ -169,9 +178,8 @@ static void run_sender(const char *address, int port, int frame_bytes, const str
     report(start);
 }
 
-static void run_receiver(int port)
+static int open_port(int port)
 {
-    static char pieces[BATCH][2048];
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     int buffer = 8 << 20;
     struct sockaddr_in own = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
@@ -180,6 +188,35 @@ static void run_receiver(int port)
     setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &buffer, sizeof(buffer));
     if (bind(fd, (struct sockaddr *)&own, sizeof(own)) < 0)
         die("bind");
+    return fd;
+}
+
+static void run_echo(int port)
+{
+    static char piece[2048];
+    int fd = open_port(port);
+    int64_t start = now_ns();
+    printf("running\n");
+    fflush(stdout);
+    while (!stop) {
+        struct pollfd waits = {.fd = fd, .events = POLLIN};
+        struct sockaddr_in from;
+        socklen_t length = sizeof(from);
+        if (poll(&waits, 1, 100) <= 0)
+            continue;
+        ssize_t got = recvfrom(fd, piece, sizeof(piece), MSG_DONTWAIT, (struct sockaddr *)&from, &length);
+        if (got < 0)
+            continue;
+        sendto(fd, piece, (size_t)got, MSG_DONTWAIT, (struct sockaddr *)&from, length);
+        count(now_ns() - start, got + WIRE_OVERHEAD_BYTES, 1);
+    }
+    report(start);
+}
+
+static void run_receiver(int port)
+{
+    static char pieces[BATCH][2048];
+    int fd = open_port(port);
     struct mmsghdr batch[BATCH];
     struct iovec iov[BATCH];
     memset(batch, 0, sizeof(batch));
@@ -228,10 +265,14 @@ int main(int argc, char **argv)
     sigaction(SIGINT, &action, NULL);
     // Nobody is left who would read what it counts.
     prctl(PR_SET_PDEATHSIG, SIGTERM);
+    struct sched_param priority = {.sched_priority = 1};
+    sched_setscheduler(0, SCHED_FIFO, &priority);
     if (strcmp(what, "send") == 0 && address != NULL && used > 0)
         run_sender(address, port, frame_bytes, steps, used);
     else if (strcmp(what, "receive") == 0)
         run_receiver(port);
+    else if (strcmp(what, "echo") == 0)
+        run_echo(port);
     else
         usage();
     return 0;

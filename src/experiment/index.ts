@@ -32,6 +32,7 @@ export { parseRunRecords } from './records.ts';
 export { cellKey, runKey } from './run-key.ts';
 export { type AppFigures, RUN_SCHEMA, type RunRecord, type RunSeries } from './run-record.ts';
 export { scaledTimeFactor } from './scaled-time.ts';
+export * from './traffic/index.ts';
 export * from './workload/index.ts';
 export {
   CONTROL_GUEST_NAME,

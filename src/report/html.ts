@@ -6,10 +6,10 @@ import { downtimeEcdf } from './figures/downtime-ecdf.ts';
 import { policyStyles } from './figures/palette.ts';
 import type { TimelineInput } from './figures/timeline-data.ts';
 import { tmtBars } from './figures/tmt-bars.ts';
+import { htmlPage } from './html-page.ts';
 import { againstTable, cellTable, verdictList } from './html-parts.ts';
-import { STYLE_SHEET } from './html-style.ts';
 import { timelineSection } from './html-timelines.ts';
-import { type Child, el, fragment, Markup } from './markup.ts';
+import { type Child, el, type Markup } from './markup.ts';
 import type { Report } from './report.ts';
 import { policyOrder } from './result-set.ts';
 
@@ -128,24 +128,5 @@ function body(report: Report, timelines: readonly TimelineInput[]): Child {
  * may have are left out, which it says
  */
 export function renderHtml(report: Report, timelines: readonly TimelineInput[]): string {
-  const page = el(
-    'html',
-    { lang: 'en' },
-    el(
-      'head',
-      {},
-      el('meta', { charset: 'utf-8' }),
-      el('meta', { name: 'viewport', content: 'width=device-width, initial-scale=1' }),
-      // Nothing may be loaded or run, whatever might have come into the page.
-      el('meta', {
-        'http-equiv': 'Content-Security-Policy',
-        content: "default-src 'none'; style-src 'unsafe-inline'",
-      }),
-      el('meta', { name: 'generator', content: 'slackwater' }),
-      el('title', {}, report.set.title),
-      el('style', {}, Markup.fromProgram(STYLE_SHEET)),
-    ),
-    el('body', {}, el('main', {}, body(report, timelines))),
-  );
-  return `<!DOCTYPE html>\n${fragment(page).text}\n`;
+  return htmlPage(report.set.title, body(report, timelines));
 }

@@ -31,3 +31,4 @@ export {
   type Summary,
 } from './statistics.ts';
 export { type Claim, CLAIMS, type Verdict } from './verdict.ts';
+export * from './traffic/index.ts';

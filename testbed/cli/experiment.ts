@@ -18,6 +18,7 @@ import {
   expandExperiment,
   filterRuns,
   parseExperiment,
+  parseRunRecords,
   type PlannedRun,
   type RunRecord,
   tcpGoodputBytesPerSec,
@@ -118,7 +119,7 @@ async function runCommand(file: string, flags: RunFlags, environment: CommandEnv
   await checkPlan(plan, experiment, path, environment.signal);
   const say = (line: string): void => void process.stderr.write(`${line}\n`);
   const directory = resolve(flags.results ?? join('results', experiment.name));
-  const store = await ResultsStore.open(directory, text, flags.resume === true);
+  const store = await ResultsStore.open(directory, text, flags.resume === true, parseRunRecords);
   try {
     say(
       `${experiment.name}: ${plan.length} runs, ${estimateText(experiment, plan)}; results in ${directory}`,

@@ -13,6 +13,7 @@ import { registerExperiment } from './experiment.ts';
 import { registerList } from './list.ts';
 import { registerReap } from './reap.ts';
 import { registerReport } from './report.ts';
+import { registerTraffic } from './traffic.ts';
 import { registerUp } from './up.ts';
 
 const COMMANDS: readonly ((program: Command, environment: CommandEnvironment) => void)[] = [
@@ -23,6 +24,7 @@ const COMMANDS: readonly ((program: Command, environment: CommandEnvironment) =>
   registerDemo,
   registerExperiment,
   registerReport,
+  registerTraffic,
   registerBuildQemu,
 ];
 

@@ -20,7 +20,7 @@ export interface TakenRatios {
 }
 
 /** More than this taken away makes a run incomparable. */
-const MAX_TAKEN_RATIO = 0.03;
+export const MAX_TAKEN_RATIO = 0.03;
 
 /** The first line of /proc/stat: user nice system idle iowait irq softirq steal guest guest_nice. */
 export function parseCpuTimes(stat: string): CpuTimes {

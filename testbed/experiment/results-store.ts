@@ -18,7 +18,6 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { EXIT, formatBytes, messageOf, RefusedError } from '../../src/index.ts';
-import { parseRunRecords, type RunRecord } from '../../src/experiment/index.ts';
 import { isRunning, ownIdentity, type ProcessIdentity } from '../host/process-identity.ts';
 import { MeasureError, TestbedError } from '../errors.ts';
 
@@ -46,19 +45,24 @@ export interface RunDirectory {
   readonly relative: string;
 }
 
-export class ResultsStore {
+export class ResultsStore<R> {
   readonly directory: string;
-  readonly #records: RunRecord[] = [];
+  readonly #records: R[] = [];
 
   private constructor(directory: string) {
     this.directory = directory;
   }
 
   /**
-   * Opens a new or (`resume`) an earlier result directory of this very experiment and locks it.
+   * Opens a new or (`resume`) an earlier result directory of this very experiment and locks it. `parse` reads its records' lines.
    * @throws RefusedError when there are results already, of another experiment, or another runner is at work
    */
-  static async open(directory: string, experimentText: string, resume: boolean): Promise<ResultsStore> {
+  static async open<R>(
+    directory: string,
+    experimentText: string,
+    resume: boolean,
+    parse: (text: string) => readonly R[],
+  ): Promise<ResultsStore<R>> {
     const experimentPath = join(directory, EXPERIMENT);
     if (existsSync(experimentPath)) {
       if (!resume) {
@@ -74,9 +78,9 @@ export class ResultsStore {
     }
     makeDirectory(join(directory, 'runs'));
     await lock(join(directory, LOCK));
-    const store = new ResultsStore(directory);
+    const store = new ResultsStore<R>(directory);
     try {
-      store.#records.push(...readRecords(directory));
+      store.#records.push(...readRecords(directory, parse));
       store.#write(EXPERIMENT, experimentText);
       store.#write(RESERVE, Buffer.alloc(RESERVE_BYTES, 1));
     } catch (error) {
@@ -86,7 +90,7 @@ export class ResultsStore {
     return store;
   }
 
-  get records(): readonly RunRecord[] {
+  get records(): readonly R[] {
     return this.#records;
   }
 
@@ -111,7 +115,7 @@ export class ResultsStore {
   }
 
   /** Appends a record; it is on disk when this returns. @throws ResultsError */
-  append(record: RunRecord): void {
+  append(record: R): void {
     const path = join(this.directory, RECORDS);
     const line = `${JSON.stringify(record)}\n`;
     try {
@@ -190,11 +194,11 @@ function dropPartialLine(path: string): void {
 }
 
 /** The records so far; what a killed runner left of a line is dropped from the file, so that appending goes on cleanly. */
-function readRecords(directory: string): RunRecord[] {
+function readRecords<R>(directory: string, parse: (text: string) => readonly R[]): readonly R[] {
   const path = join(directory, RECORDS);
   if (!existsSync(path)) return [];
   dropPartialLine(path);
-  return parseRunRecords(readFileSync(path, 'utf8'));
+  return parse(readFileSync(path, 'utf8'));
 }
 
 async function lock(path: string): Promise<void> {

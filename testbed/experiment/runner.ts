@@ -56,7 +56,7 @@ export interface RunnerOptions {
   readonly experiment: Experiment;
   readonly experimentPath: string;
   readonly plan: readonly PlannedRun[];
-  readonly store: ResultsStore;
+  readonly store: ResultsStore<RunRecord>;
   readonly laboratory: Laboratory;
   readonly signal: AbortSignal;
   readonly events: RunnerEvents;
@@ -113,7 +113,7 @@ export async function runExperiment(options: RunnerOptions): Promise<void> {
   refuseFailed(plan, store);
 }
 
-function refuseFailed(plan: readonly PlannedRun[], { records, directory }: ResultsStore): void {
+function refuseFailed(plan: readonly PlannedRun[], { records, directory }: ResultsStore<RunRecord>): void {
   const planned = new Set(plan.map(({ key }) => key));
   const failed = latestAttempts(records).filter(
     (record) => record.outcome === 'failed' && planned.has(runKey(record)),

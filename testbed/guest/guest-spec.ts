@@ -21,6 +21,8 @@ export interface GuestSpec {
   /** With prefix length, such as "10.0.0.10/24"; absent: no network. */
   readonly ip?: string;
   readonly clientIp?: string;
+  /** Datagrams that it sends to the discard port of an address, at a rate on the wire; absent: none. */
+  readonly sends?: { readonly ip: string; readonly bytesPerSec: number };
   /** Memory left to the guest's kernel; 28 when absent. */
   readonly reserveMib?: number;
   /** Upper bound of the filled memory, for a guest of which a part is still zero; absent: nearly all is filled. */
@@ -93,6 +95,11 @@ export function checkGuestSpec(spec: GuestSpec): void {
   }
   check(spec.clientIp === undefined || isIPv4(spec.clientIp), 'clientIp such as 10.0.0.3', spec.clientIp);
   check(
+    spec.sends === undefined || (isIPv4(spec.sends.ip) && spec.sends.bytesPerSec >= 1),
+    'sends to an address at 1 byte/s or more',
+    spec.sends?.ip,
+  );
+  check(
     !spec.work || (spec.ip !== undefined && spec.clientIp !== undefined),
     'ip and clientIp for a guest that reports its work',
     'none',
@@ -115,6 +122,7 @@ export function guestKernelCommandLine(spec: GuestSpec): string {
     `sw.seed=${spec.seed}`,
     `sw.work=${spec.work ? 1 : 0}`,
     `sw.disk=${spec.diskBlocksPerSec}`,
+    ...(spec.sends === undefined ? [] : [`sw.send=${spec.sends.ip}:${Math.round(spec.sends.bytesPerSec)}`]),
     ...(spec.reserveMib === undefined ? [] : [`sw.reserve=${spec.reserveMib}`]),
     ...(spec.arenaMaxMib === undefined ? [] : [`sw.arena=${spec.arenaMaxMib}`]),
     ...(spec.app === undefined ? [] : appCommandLineWords(spec.app)),

@@ -9,6 +9,7 @@ import { run } from '../process.ts';
 export interface NativeTools {
   readonly proberPath: string;
   readonly kvloadPath: string;
+  readonly nicwatchPath: string;
   readonly nonzeroPagesPath: string;
   readonly udploadPath: string;
   readonly warmMemoryPath: string;
@@ -26,6 +27,7 @@ export async function ensureNativeTools(options: BuildOptions = {}): Promise<Nat
   return {
     proberPath: join(dir, 'prober'),
     kvloadPath: join(dir, 'kvload'),
+    nicwatchPath: join(dir, 'nicwatch'),
     nonzeroPagesPath: join(dir, 'nonzero-pages'),
     udploadPath: join(dir, 'udpload'),
     warmMemoryPath: join(dir, 'warm-memory'),

@@ -60,8 +60,11 @@ export const NEIGHBOUR_ENDPOINTS: Readonly<Record<NeighbourName, Endpoint>> = {
   'near-dst': { ip: '10.77.0.202', mac: '52:54:00:77:02:02' },
 };
 
+/** Everything that has a namespace of its own. */
+export type TestbedMember = HostName | NeighbourName | 'sw';
+
 /** The namespaces of a testbed. They are named files under /run/netns. */
-export function namespaceOf(testbed: string, member: HostName | NeighbourName | 'sw'): string {
+export function namespaceOf(testbed: string, member: TestbedMember): string {
   return `${testbed}-${member}`;
 }
 

@@ -13,9 +13,10 @@ import { otherTrafficAhead } from '../../forecast/index.ts';
 import type { GangPlan, HostTraffic } from '../../model/index.ts';
 import { restoreAbandoned } from '../restore.ts';
 import { GangMemberRun } from './member.ts';
+import { AlgorithmTwo } from './algorithm-two.ts';
 import { GangNetwork } from './network.ts';
 import { type GangOutcome, gangOutcome } from './outcome.ts';
-import type { GangPlanFile } from './plan.ts';
+import { type GangPlanFile, shapedLink } from './plan.ts';
 import { checkGang, planGang, STREAM_RATIO, type Watched, watchGang } from './prepare.ts';
 import type { GangDeps, PlannedGang } from './types.ts';
 
@@ -60,13 +61,8 @@ export async function runGang(file: GangPlanFile, deps: GangDeps): Promise<GangO
   return gangOutcome(file.policy, fleet.figures, notRestored);
 }
 
-/** The slower end decides what there is to share. */
-function linkOf({ source, destination }: GangPlanFile): number {
-  return Math.min(source.linkBytesPerSec, destination.linkBytesPerSec);
-}
-
 function sharesFor(file: GangPlanFile, running: readonly RunningMigration[], plan: GangPlan): Shares {
-  return sharesOf(linkOf(file), file.limits, running, plan.sharing === 'in-order');
+  return sharesOf(shapedLink(file), file.limits, running, plan.sharing === 'in-order');
 }
 
 class Fleet {
@@ -78,6 +74,7 @@ class Fleet {
   readonly #startMs: number;
   #plan: GangPlan;
   #traffic: HostTraffic | null = null;
+  readonly #algorithmTwo: AlgorithmTwo | null;
   #isSampling = false;
   #sampledMs = -Infinity;
 
@@ -93,6 +90,8 @@ class Fleet {
     this.#prepared = prepared;
     this.#members = file.members.map((member) => new GangMemberRun(member, file, deps));
     this.#plan = prepared.plan;
+    this.#algorithmTwo =
+      file.reservation === 'algorithm-2' ? new AlgorithmTwo(file, prepared.situation) : null;
     this.#startMs = deps.clock.nowMs();
   }
 
@@ -152,7 +151,7 @@ class Fleet {
   /** What a migration that has the link to itself would get now, as one stream: the link less what its traffic will be. */
   #expectedBandwidth(): number | null {
     const { limits } = this.#file;
-    const link = linkOf(this.#file);
+    const link = shapedLink(this.#file);
     const sent = this.#network.history.map(({ workload }) => workload.sentBytesPerSec);
     const others = otherTrafficAhead(sent, SAMPLE_MS, TRAFFIC_HORIZON_MS);
     if (others === null) return this.#prepared.bandwidthBytesPerSec;
@@ -206,7 +205,8 @@ class Fleet {
       return;
     }
     try {
-      await this.#network.apply(sharesFor(this.#file, running, this.#plan));
+      const shares = this.#algorithmTwo?.sharesFor(running) ?? sharesFor(this.#file, running, this.#plan);
+      await this.#network.apply(shares);
       for (const { name } of running) await this.#network.classifyStream(name);
     } catch (error) {
       // The migrations go on: better less exact floors than none.
@@ -228,7 +228,7 @@ class Fleet {
         this.#traffic?.workload.sentBytesPerSec ??
         this.#prepared.situation.source.traffic.workload.sentBytesPerSec,
     };
-    return limitWithoutShaping(linkOf(this.#file), limits, migration, others) * STREAM_RATIO;
+    return limitWithoutShaping(shapedLink(this.#file), limits, migration, others) * STREAM_RATIO;
   }
 
   /** Counters are read beside the loop: they may take a while on another host. */
@@ -241,6 +241,7 @@ class Fleet {
       .sample()
       .then(({ source }) => {
         this.#traffic = source ?? this.#traffic;
+        if (source !== null) this.#algorithmTwo?.observe(source);
       })
       // The next sample comes; a NIC that is gone ends the migrations by itself.
       .catch(() => undefined)

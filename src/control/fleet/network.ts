@@ -23,7 +23,7 @@ import {
   TcTakenError,
   TcUnsupportedError,
 } from '../../tc/index.ts';
-import { type GangHost, type GangPlanFile, portOf } from './plan.ts';
+import { type GangHost, type GangPlanFile, portOf, SHAPED_RATIO } from './plan.ts';
 
 export interface NetworkDeps {
   readonly clock: Clock;
@@ -173,7 +173,7 @@ export class GangNetwork implements AsyncDisposable {
     const shaper = await NicShaper.open({
       place: host.place,
       direction,
-      plan: { device: host.nic, linkBytesPerSec: host.linkBytesPerSec, classes },
+      plan: { device: host.nic, linkBytesPerSec: SHAPED_RATIO * host.linkBytesPerSec, classes },
       onIntent: (nic) => this.#journal.add({ kind: 'nic', nic }),
       proof,
     });

@@ -20,7 +20,7 @@ import {
   YamlReader,
 } from '../../common/index.ts';
 import { DEFAULT_THRESHOLDS, gangPolicies } from '../../decide/index.ts';
-import type { Objective, Priority, WorkloadLimits } from '../../model/index.ts';
+import type { Objective, Priority, Technique, WorkloadLimits } from '../../model/index.ts';
 import { checkHost, HERE, type Place } from '../../tc/index.ts';
 import { GANG_SCHEMA, type GangHost, type GangMember, type GangPlanFile, portOf } from './plan.ts';
 
@@ -41,6 +41,7 @@ const KEYS = [
   'source',
   'destination',
   'workloads',
+  'reservation',
   'shaping',
   'policy',
   'contention',
@@ -58,6 +59,7 @@ const SHARED_KEYS = [
   'max-downtime',
   'allow-downtime',
   'postcopy',
+  'technique',
   'on-failure',
   'give-up',
 ] as const;
@@ -71,6 +73,7 @@ const URI = textKind('where the destination listens: tcp:HOST:PORT', (text) => p
 const NAMESPACE = textKind('the name of a network namespace', (text) => /^\w[\w.-]{0,63}$/.test(text));
 const PRIORITY = choiceKind<Priority>('medium', 'high', 'low');
 const POSTCOPY = choiceKind<Objective['postcopy']>('allowed', 'required', 'forbidden');
+const TECHNIQUE = choiceKind<Technique>('adaptive', 'precopy', 'postcopy', 'hybrid');
 const ON_FAILURE = choiceKind<GangMember['onFailure']>('leave', 'retry');
 const YES_NO: Kind<boolean> = {
   wanted: 'true or false',
@@ -89,11 +92,12 @@ const WORD = textKind('a word of an argument vector', (text) => text !== '');
 const DOWNTIME = durationKind('1ms', '2000s');
 const LONG = durationKind('100ms', '720h');
 
-type Shared = Pick<GangMember, 'priority' | 'objective' | 'onFailure' | 'giveUpMs'>;
+type Shared = Pick<GangMember, 'priority' | 'objective' | 'technique' | 'onFailure' | 'giveUpMs'>;
 
 const DEFAULTS: Shared = {
   priority: 'medium',
   objective: { maxDowntimeMs: 300, allowDowntimeMs: null, deadlineMs: null, postcopy: 'allowed' },
+  technique: null,
   onFailure: 'leave',
   giveUpMs: null,
 };
@@ -117,6 +121,7 @@ function readShared(
       deadlineMs: reader.optional(fields.deadline, LONG, objective.deadlineMs),
       postcopy: reader.optional(fields.postcopy, POSTCOPY, objective.postcopy),
     },
+    technique: reader.optional(fields.technique, TECHNIQUE, base.technique),
     onFailure: reader.optional(fields['on-failure'], ON_FAILURE, base.onFailure),
     giveUpMs: reader.optional(fields['give-up'], LONG, base.giveUpMs),
   };
@@ -240,6 +245,7 @@ export function parseGangPlan(text: string, fileName: string): GangPlanFile {
       fields.workloads,
       Math.min(source.linkBytesPerSec, destination.linkBytesPerSec),
     ),
+    reservation: reader.optional(fields.reservation, choiceKind('shares', 'algorithm-2'), 'shares'),
     shaping: reader.optional(fields.shaping, YES_NO, true),
     policy: reader.optional(fields.policy, choiceKind(firstName, ...otherNames), firstName),
     thresholds: readContention(reader, fields.contention),

@@ -2,7 +2,7 @@
 // What a gang of migrations is asked for with: the plan file as values.
 
 import type { ContentionThresholds } from '../../decide/index.ts';
-import type { Objective, Priority, WorkloadLimits } from '../../model/index.ts';
+import type { Objective, Priority, Technique, WorkloadLimits } from '../../model/index.ts';
 import type { Place } from '../../tc/index.ts';
 
 export const GANG_SCHEMA = 'slackwater/gang@1';
@@ -28,6 +28,8 @@ export interface GangMember {
   readonly priority: Priority;
   /** `objective.deadlineMs` counts from the start of the gang. */
   readonly objective: Objective;
+  /** By that technique, whatever the gang policy would take; null: as the policy takes. */
+  readonly technique: Technique | null;
   /** What to do when its migration fails with the guest safe on the source. */
   readonly onFailure: 'leave' | 'retry';
   /** In pre-copy, give up after this long; null: never. */
@@ -38,6 +40,8 @@ export interface GangPlanFile {
   readonly source: GangHost;
   readonly destination: GangHost;
   readonly limits: WorkloadLimits;
+  /** How what the workload is promised is found: our shares, or the traffic-aware paper's Algorithm 2. */
+  readonly reservation: 'shares' | 'algorithm-2';
   /** Whether NICs are shaped, or QEMU's own limits do what they can. */
   readonly shaping: boolean;
   readonly policy: string;
@@ -54,4 +58,15 @@ export interface GangPlanFile {
 export function portOf(uri: string): number | null {
   const port = Number(/^tcp:.*:(\d+)$/.exec(uri)?.[1] ?? Number.NaN);
   return Number.isInteger(port) && port > 0 && port < 65_536 ? port : null;
+}
+
+/**
+ * Of a link so much is shaped, so that what waits waits in our classes, where it has its turn, and not in the switch's queue behind
+ * them.
+ */
+export const SHAPED_RATIO = 0.99;
+
+/** What there is to share, on the wire: the slower end decides. */
+export function shapedLink({ source, destination }: GangPlanFile): number {
+  return SHAPED_RATIO * Math.min(source.linkBytesPerSec, destination.linkBytesPerSec);
 }

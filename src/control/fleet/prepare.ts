@@ -7,6 +7,7 @@ import { gangPolicyByName, migrationBandwidth } from '../../decide/index.ts';
 import { costOfProfile } from '../../forecast/index.ts';
 import {
   type CostOf,
+  type GangPlan,
   type GangSituation,
   type GangVm,
   type GuestProfile,
@@ -195,12 +196,25 @@ export async function watchGang(plan: GangPlanFile, deps: GangDeps): Promise<Wat
   return { situation, costOf };
 }
 
+/** With the techniques that the file itself names. */
+function asOrdered({ members }: GangPlanFile, plan: GangPlan): GangPlan {
+  return {
+    ...plan,
+    vms: plan.vms.map((vm) => {
+      const technique = members.find(({ name }) => name === vm.name)?.technique ?? null;
+      return technique === null
+        ? vm
+        : { ...vm, technique, reason: `${vm.reason}; ${technique} as the plan file says` };
+    }),
+  };
+}
+
 /** The plan of the policy that the file names, for what is still to be migrated. */
 export function planGang(file: GangPlanFile, { situation, costOf }: Watched): PlannedGang {
   const { policy: name, thresholds, clustering } = file;
   const policy = gangPolicyByName(name, { thresholds, clustering });
   if (policy === undefined) throw new RefusedError(`there is no gang policy ${name}`);
-  const plan = policy.plan(situation, costOf);
+  const plan = asOrdered(file, policy.plan(situation, costOf));
   const wireBytesPerSec = migrationBandwidth(situation);
   return {
     policy: name,

@@ -3,6 +3,7 @@
 // pseudocode cannot run. docs/traffic.md has each place with our reading, and the worked example below.
 
 import type { Priority, WorkloadLimits } from '../../model/index.ts';
+import type { Shares } from './shares.ts';
 
 /** What one host's NIC was seen to carry, all in bytes per second on the wire. */
 export interface ReservationReading {
@@ -18,6 +19,8 @@ export interface Reservation {
   readonly migrationBytesPerSec: number;
 }
 
+/** A class has to have something. */
+const LEAST_RATIO = 0.01;
 /** The migration is at its reservation where it has come so near to it. */
 const NEARLY = 0.05;
 
@@ -66,4 +69,27 @@ export function growReservation(
   const workload = Math.max(totalBytesPerSec - migrationBytesPerSec, limits.lowerBytesPerSec);
   const migration = Math.max(reservation.migrationBytesPerSec, linkBytesPerSec - workload);
   return { ...reservation, migrationBytesPerSec: migration };
+}
+
+/**
+ * The classes that carry a reservation out: the migrations have just that, evenly; the workload the rest, up to its cap. Borrowing, and
+ * a class for page requests, are not the paper's: of both there is as little as a tree of classes can have.
+ */
+export function sharesOfReservation(
+  { workloadCapBytesPerSec, migrationBytesPerSec }: Reservation,
+  linkBytesPerSec: number,
+  names: readonly string[],
+): Shares {
+  const least = linkBytesPerSec * LEAST_RATIO;
+  const migration = Math.min(Math.max(least, migrationBytesPerSec), linkBytesPerSec - 2 * least);
+  const each = migration / Math.max(1, names.length);
+  const ceil = workloadCapBytesPerSec ?? linkBytesPerSec;
+  const workload = Math.max(least, Math.min(ceil, linkBytesPerSec - migration - least));
+  return {
+    requests: { rateBytesPerSec: least, ceilBytesPerSec: migration, order: 1 },
+    workload: { rateBytesPerSec: workload, ceilBytesPerSec: Math.max(workload, ceil), order: 1 },
+    migrations: new Map(
+      names.map((name) => [name, { rateBytesPerSec: each, ceilBytesPerSec: each, order: 1 }]),
+    ),
+  };
 }

@@ -27,8 +27,14 @@ export interface Shares {
 
 /** Page requests are answered with a few MB in all: a small promise, and the right to borrow before everybody else. */
 const REQUESTS_RATIO = 0.02;
-/** So much of the link every migration has, or it would stand still, and QEMU's connection with it. */
+/** So much of the link every migration has, or it would stand still, and QEMU's connection with it; many of them share the other. */
 const LEAST_RATIO = 0.01;
+const LEAST_RATIO_OF_ALL = 0.04;
+/**
+ * A floor is promised with a little more: the kernel's shaper, late by a timer now and then, then still gives 95 % of it in every
+ * tenth of a second (with the floor itself it missed that in 1 to 2 of 100).
+ */
+const FLOOR_MARGIN = 1.04;
 
 const RANK: Readonly<Record<Priority, number>> = { high: 0, medium: 1, low: 2 };
 
@@ -42,8 +48,9 @@ function promised(
   forMigrations: number,
 ): number {
   const most = linkBytesPerSec - forMigrations;
-  const wanted = { high: lowerBytesPerSec, medium: upperBytesPerSec, low: most }[priority];
-  return Math.max(Math.min(wanted, most), lowerBytesPerSec);
+  const floor = Math.min(most, lowerBytesPerSec * FLOOR_MARGIN);
+  const wanted = { high: floor, medium: upperBytesPerSec, low: most }[priority];
+  return Math.max(Math.min(wanted, most), floor, lowerBytesPerSec);
 }
 
 /**
@@ -60,13 +67,13 @@ export function sharesOf(
   inOrder: boolean,
 ): Shares {
   const requests = linkBytesPerSec * REQUESTS_RATIO;
-  const least = linkBytesPerSec * LEAST_RATIO;
+  const count = Math.max(1, migrations.length);
+  const least = linkBytesPerSec * Math.min(LEAST_RATIO, LEAST_RATIO_OF_ALL / count);
   const highest = migrations.reduce<Priority>(
     (best, { priority, urgent }) =>
       RANK[urgent ? 'high' : priority] < RANK[best] ? (urgent ? 'high' : priority) : best,
     'low',
   );
-  const count = Math.max(1, migrations.length);
   const workload = promised(highest, linkBytesPerSec, limits, requests + least * count);
   const rest = Math.max(least * count, linkBytesPerSec - requests - workload);
   // Beyond its promise a workload borrows before a migration of low priority, and after any other.

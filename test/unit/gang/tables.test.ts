@@ -11,6 +11,7 @@ import {
   reserve,
   scenarioOf,
   sharesOf,
+  sharesOfReservation,
   limitWithoutShaping,
   tableRow,
 } from '../../../src/decide/index.ts';
@@ -154,6 +155,27 @@ t.test('Algorithm 2, repaired: the worked example', (t) => {
 const LIMITS = { lowerBytesPerSec: 25 * MB, upperBytesPerSec: 60 * MB };
 const running = (name: string, priority: Priority, urgent = false) => ({ name, priority, urgent });
 
+t.test("Algorithm 2's reservation as classes: no more than there is", (t) => {
+  const limits = { lowerBytesPerSec: 25 * MB, upperBytesPerSec: 60 * MB };
+  for (const priority of PRIORITIES) {
+    for (const workload of [0, 10, 80, 125, 300]) {
+      const shares = sharesOfReservation(reserve(priority, 125 * MB, limits, workload * MB), 125 * MB, [
+        'a',
+        'b',
+      ]);
+      const all = [shares.workload, shares.requests, ...shares.migrations.values()];
+      const sum = all.reduce((total, { rateBytesPerSec }) => total + rateBytesPerSec, 0);
+      t.ok(sum <= 125 * MB * 1.000_001, `${priority}, ${workload} MB/s`);
+      t.ok(
+        all.every(
+          ({ rateBytesPerSec, ceilBytesPerSec }) => 0 < rateBytesPerSec && rateBytesPerSec <= ceilBytesPerSec,
+        ),
+      );
+    }
+  }
+  t.end();
+});
+
 t.test('our shares: the worked example, and who may borrow first', (t) => {
   const shares = sharesOf(125 * MB, LIMITS, [running('a', 'medium'), running('b', 'medium')], true);
   t.equal(shares.requests.rateBytesPerSec, 2.5 * MB);
@@ -168,7 +190,7 @@ t.test('our shares: the worked example, and who may borrow first', (t) => {
   t.ok(low.workload.order < (low.migrations.get('a')?.order ?? 0));
 
   const burst = sharesOf(125 * MB, LIMITS, [running('a', 'low'), running('b', 'low', true)], true);
-  t.equal(burst.workload.rateBytesPerSec, 25 * MB, 'a switchover has what the floor leaves');
+  t.equal(burst.workload.rateBytesPerSec, 26 * MB, 'a switchover has what the floor, and a little, leaves');
   t.ok(
     (burst.migrations.get('b')?.order ?? 9) < (burst.migrations.get('a')?.order ?? 0),
     'the urgent one first',
@@ -190,7 +212,7 @@ t.test('whatever runs, no more is promised than there is, and the floor always',
       fc.double({ min: 1e6, max: 1e10, noNaN: true }),
       fc.double({ min: 0, max: 0.9, noNaN: true }),
       fc.double({ min: 0, max: 1, noNaN: true }),
-      fc.uniqueArray(migration, { selector: ({ name }) => name, maxLength: 5 }),
+      fc.uniqueArray(migration, { selector: ({ name }) => name, maxLength: 12 }),
       fc.boolean(),
       (link, lowerRatio, upperRatio, migrations, inOrder) => {
         const limits = {

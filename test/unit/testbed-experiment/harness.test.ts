@@ -7,6 +7,7 @@ import {
   parseExperiment,
   RUN_SCHEMA,
   type RunRecord,
+  parseRunRecords,
 } from '../../../src/experiment/index.ts';
 import { checkPlan } from '../../../testbed/experiment/check-plan.ts';
 import { foreignRatio, parseCpuTimes, stealRatio } from '../../../testbed/experiment/disturbance.ts';
@@ -69,17 +70,17 @@ function record(policy: string): RunRecord {
 
 t.test('a result directory goes on where a killed runner left it', async (t) => {
   const directory = join(t.testdir(), 'results');
-  const store = await ResultsStore.open(directory, TEXT, false);
+  const store = await ResultsStore.open(directory, TEXT, false, parseRunRecords);
   store.append(record('adaptive'));
-  await t.rejects(ResultsStore.open(directory, TEXT, true), /another runner/);
+  await t.rejects(ResultsStore.open(directory, TEXT, true, parseRunRecords), /another runner/);
   store.close();
   // Killed while it wrote the next line, its lock still there.
   appendFileSync(join(directory, 'runs.jsonl'), '{"schema":"slackwater/ru');
   writeFileSync(join(directory, 'runner.lock'), '{"pid":1');
 
-  await t.rejects(ResultsStore.open(directory, TEXT, false), /results in .* already/);
-  await t.rejects(ResultsStore.open(directory, `${TEXT}seed: 2\n`, true), /another version/);
-  const resumed = await ResultsStore.open(directory, TEXT, true);
+  await t.rejects(ResultsStore.open(directory, TEXT, false, parseRunRecords), /results in .* already/);
+  await t.rejects(ResultsStore.open(directory, `${TEXT}seed: 2\n`, true, parseRunRecords), /another version/);
+  const resumed = await ResultsStore.open(directory, TEXT, true, parseRunRecords);
   t.same(
     resumed.records.map(({ policy }) => policy),
     ['adaptive'],
@@ -94,7 +95,7 @@ t.test('a result directory goes on where a killed runner left it', async (t) => 
 });
 
 t.test('what a killed runner left in a run’s own directory goes before the run is done again', async (t) => {
-  const store = await ResultsStore.open(join(t.testdir(), 'results'), TEXT, false);
+  const store = await ResultsStore.open(join(t.testdir(), 'results'), TEXT, false, parseRunRecords);
   const { path } = store.runDirectory('hot_adaptive_0', 0);
   writeFileSync(join(path, 'trace.msgpack'), 'half');
   t.equal(store.runDirectory('hot_adaptive_0', 0).path, path);
