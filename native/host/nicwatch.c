@@ -47,8 +47,12 @@ static _Noreturn void die(const char *what)
 static void read_counters(int fd, const char *device, int64_t *into)
 {
     static char text[1 << 16];
-    ssize_t length = pread(fd, text, sizeof(text) - 1, 0);
-    if (length <= 0)
+    size_t length = 0;
+    ssize_t got;
+    // The kernel gives no more than a page at a time.
+    while ((got = pread(fd, text + length, sizeof(text) - 1 - length, (off_t)length)) > 0)
+        length += (size_t)got;
+    if (got < 0 || length == 0)
         die("/proc/net/dev");
     text[length] = '\0';
     size_t name = strlen(device);

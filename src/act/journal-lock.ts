@@ -1,10 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where undo journals are, and whose each one is: a lock file beside it names the process that holds it.
 
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { messageOf, SlackwaterError } from '../common/index.ts';
+
+const YOUNG_MS = 1000;
 
 export class JournalError extends SlackwaterError {
   readonly code = 'ERR_JOURNAL';
@@ -95,8 +106,27 @@ export function lockJournal(path: string): void {
   throw new JournalError(`cannot lock ${lockPath}: others keep taking it`);
 }
 
+/** Its writer may be about to write into it. */
+function isYoung(path: string): boolean {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  return stat === undefined || Date.now() - stat.mtimeMs < YOUNG_MS;
+}
+
+/** Of a process that was killed between its lock and its journal: it had not changed anything yet. */
+function sweepLocks(directory: string): void {
+  for (const name of readdirSync(directory)) {
+    if (!name.endsWith('.lock')) continue;
+    const path = join(directory, name.slice(0, -'.lock'.length));
+    if (existsSync(path) || lockHolder(`${path}.lock`) !== null || isYoung(`${path}.lock`)) continue;
+    rmSync(`${path}.new`, { force: true });
+    unlockJournal(path);
+  }
+}
+
 /** Journals on this host that no live process holds. */
 export function abandonedJournals(directory: string): string[] {
+  if (!existsSync(directory)) return [];
+  sweepLocks(directory);
   if (!existsSync(directory)) return [];
   return readdirSync(directory)
     .filter((name) => name.endsWith('.journal'))

@@ -83,6 +83,8 @@ export class Settings {
   #inForce: Record<string, SettingValue>;
   #capabilities: Map<string, boolean>;
 
+  #last: Promise<unknown> = Promise.resolve();
+
   private constructor(
     client: QmpClient,
     end: End,
@@ -126,6 +128,13 @@ export class Settings {
 
   /** Sets parameters by QEMU's names; what is in force already is not sent. @throws SettingNotTakenError */
   async setRaw(wanted: RawParameters): Promise<void> {
+    // One after the other: each reads back what it has set.
+    const turn = this.#last.then(() => this.#setNow(wanted));
+    this.#last = turn.catch(() => undefined);
+    await turn;
+  }
+
+  async #setNow(wanted: RawParameters): Promise<void> {
     const changed = Object.entries(wanted).filter(([name, value]) => this.#inForce[name] !== value);
     if (changed.length === 0) return;
     for (const [name, written] of changed) {

@@ -3,9 +3,9 @@
 
 import { mkdirSync, readFileSync } from 'node:fs';
 import type { Command } from 'commander';
-import { messageOf, UsageError } from '../common/index.ts';
+import { EXIT, messageOf, UsageError } from '../common/index.ts';
 import { type GangDeps, parseGangPlan, prepareGang, runGang } from '../control/index.ts';
-import { createGangDisplay } from './gang-display.ts';
+import { createGangDisplay, planText } from './gang-display.ts';
 import { gangDocument, gangExitCode, gangLines, planDocument } from './gang-output.ts';
 import { interruptSignal } from './interrupt.ts';
 import { programFile } from './program-file.ts';
@@ -41,10 +41,7 @@ export function registerGang(program: Command): void {
       const file = parseGangPlan(readPlan(path), path);
       if (flags.traceDir !== undefined && flags.plan !== true) mkdirSync(flags.traceDir, { recursive: true });
       const isPlan = flags.plan === true;
-      const display = createGangDisplay(
-        process.stderr,
-        flags.quiet === true || (isPlan && flags.json === true),
-      );
+      const display = createGangDisplay(process.stderr, flags.quiet === true || isPlan);
       const interrupt = interruptSignal();
       const deps: GangDeps = {
         reporter: display,
@@ -56,7 +53,8 @@ export function registerGang(program: Command): void {
       try {
         if (isPlan) {
           const planned = await prepareGang(file, deps);
-          if (flags.json === true) process.stdout.write(`${JSON.stringify(planDocument(planned))}\n`);
+          const text = flags.json === true ? JSON.stringify(planDocument(planned)) : planText(planned);
+          process.stdout.write(`${text}\n`);
           return;
         }
         const outcome = await runGang(file, deps);
@@ -65,6 +63,11 @@ export function registerGang(program: Command): void {
           flags.json === true ? JSON.stringify(gangDocument(outcome)) : gangLines(outcome).join('\n');
         process.stdout.write(`${text}\n`);
         process.exitCode = gangExitCode(outcome);
+      } catch (error) {
+        if (!interrupt.signal.aborted || (error as Error).name !== 'AbortError') throw error;
+        // The fleet answers an interrupt by itself once it has begun: this one came before.
+        process.stderr.write('slackwater: interrupted; nothing was changed\n');
+        process.exitCode = EXIT.interrupted;
       } finally {
         display.end();
         interrupt.dispose();

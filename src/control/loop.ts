@@ -49,6 +49,8 @@ export interface LoopDeps {
   readonly undoParameters: () => Promise<void>;
   /** Interrupts; a wait ends with them. */
   readonly signal: AbortSignal | undefined;
+  /** What to wait for between all preparations and the beginning; where it rejects, nothing begins. Absent: nothing. */
+  readonly gate?: (() => Promise<void>) | undefined;
   /** An interrupt in pre-copy cancels the migration (`migrate`), or only ends the control (`attach`). */
   readonly onInterrupt: 'cancel' | 'let-go';
 }
@@ -137,6 +139,7 @@ export class ControlLoop {
   async run(begin: () => Promise<void>): Promise<LoopResult> {
     const { mailbox, options, clock } = this.#deps;
     await this.#executor.prepare(this.#deps.initial.actions);
+    await this.#deps.gate?.();
     await this.#executor.applyLimit();
     const preparedMs = clock.nowMs() - this.#startMs;
     this.#startMs = clock.nowMs();

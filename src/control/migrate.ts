@@ -49,6 +49,10 @@ export interface MigrateDeps extends Omit<CustodyOptions, 'insecure'> {
   readonly reporter: Reporter;
   /** Interrupts: in pre-copy the migration is cancelled. */
   readonly signal?: AbortSignal;
+  /** Whether what killed controllers left is put back first; true when absent. */
+  readonly restoresFirst?: boolean;
+  /** Called once all is prepared: the migration begins when it resolves, and never where it rejects. Absent: at once. */
+  readonly gate?: () => Promise<void>;
 }
 
 const CONCLUDE_TIMEOUT_MS = 20_000;
@@ -89,7 +93,8 @@ interface Held extends Ends {
 export async function migrate(options: MigrateOptions, deps: MigrateDeps): Promise<Outcome> {
   const clock = deps.clock ?? systemClock;
   checkUri(options.uri);
-  for (const report of await restoreAbandoned(deps.directory)) {
+  const abandoned = deps.restoresFirst === false ? [] : await restoreAbandoned(deps.directory);
+  for (const report of abandoned) {
     for (const text of report.restored) deps.reporter.note(`restored after a killed controller: ${text}`);
   }
   return await withEnds(options, deps, clock, migrateBetween);
@@ -313,6 +318,7 @@ async function superviseHeld(
       journal: custody.journal,
       pages,
       signal: deps.signal,
+      gate: deps.gate,
       canSample: pages === null && canSampleDirtyPages(held.sourceSchema),
       undoParameters: async () => {
         await custody.undo();

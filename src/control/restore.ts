@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Undoes journals that a killed controller left, as the guardian, `slackwater restore` and the next command do.
 
+import { existsSync } from 'node:fs';
 import {
   abandonedJournals,
   type End,
@@ -9,6 +10,8 @@ import {
   isNetworkJournal,
   Journal,
   journalDirectory,
+  JournalError,
+  JournalLockedError,
   NetworkJournal,
   sameInstance,
   undoEnd,
@@ -138,17 +141,34 @@ const MAX_RETRY_MS = 5000;
 export async function restoreUntilDone(path: string, clock: Clock = systemClock): Promise<RestoreReport> {
   const restored: string[] = [];
   for (let retryMs = RETRY_MS; ; retryMs = Math.min(MAX_RETRY_MS, retryMs * 1.5)) {
-    const report = await restoreJournal(path);
-    restored.push(...report.restored);
-    if (report.pending.length === 0) return { ...report, restored };
+    const report = await restoreIfFree(path);
+    if (report === 'gone') return { path, restored, leftAlone: [], pending: [] };
+    if (report !== 'held') {
+      restored.push(...report.restored);
+      if (report.pending.length === 0) return { ...report, restored };
+    }
     await clock.sleep(retryMs);
+  }
+}
+
+/** `held`: somebody else is at it. `gone`: somebody else has done it. */
+async function restoreIfFree(path: string): Promise<RestoreReport | 'held' | 'gone'> {
+  try {
+    return await restoreJournal(path);
+  } catch (error) {
+    if (error instanceof JournalLockedError) return 'held';
+    if (error instanceof JournalError && !existsSync(path)) return 'gone';
+    throw error;
   }
 }
 
 /** Undoes every journal on this host that no live process holds. */
 export async function restoreAbandoned(directory = journalDirectory()): Promise<RestoreReport[]> {
   const reports: RestoreReport[] = [];
-  for (const path of abandonedJournals(directory)) reports.push(await restoreJournal(path));
+  for (const path of abandonedJournals(directory)) {
+    const report = await restoreIfFree(path);
+    if (typeof report !== 'string') reports.push(report);
+  }
   return reports;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What holds where nothing else is known: QEMU's own parameters, and what a switchover and a socket take.
 
+import type { Priority } from './gang.ts';
 import type { ParameterValues } from './objective.ts';
 
 /** As QEMU 10.0 starts. */
@@ -25,3 +26,6 @@ export const SWITCHOVER_MS = 30;
 
 /** Linux' default limit of a TCP socket's send buffer: how much may wait ahead of anything urgent. */
 export const SEND_QUEUE_BYTES = 4 * 1024 * 1024;
+
+/** What a ms of a VM's completion weighs in a gang. */
+export const PRIORITY_WEIGHTS: Readonly<Record<Priority, number>> = { high: 4, medium: 2, low: 1 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The receiving direction: what comes in through a NIC is led through an IFB device first, whose sending side can be shaped.
 
-import { TcTakenError, TcUnsupportedError } from './errors.ts';
+import { TcNoNicError, TcTakenError, TcUnsupportedError } from './errors.ts';
 import { checkDevice } from './names.ts';
 import { type Place, placeName } from './place.ts';
 import { runAt } from './run.ts';
@@ -48,7 +48,14 @@ export async function leadThroughIfb(place: Place, session: TcSession, device: s
 /** Takes that away again, as much of it as there is; returns whether there was any. */
 export async function removeIfb(place: Place, session: TcSession, device: string): Promise<boolean> {
   const ifb = ifbOf(device);
-  const { qdiscs } = await session.run([], device);
+  // The device outlives a NIC that is gone.
+  const qdiscs = await session.run([], device).then(
+    (answer) => answer.qdiscs,
+    (error: unknown) => {
+      if (error instanceof TcNoNicError) return [];
+      throw error;
+    },
+  );
   const isLed = qdiscs.some((row) => row['kind'] === 'ingress');
   const links = await runAt(place, ['ip', '-j', 'link', 'show', 'type', 'ifb']);
   const hasIfb = links.includes(`"${ifb}"`);

@@ -3,7 +3,7 @@
 // of somebody's HTB; nowhere in anything else.
 
 import { TcTakenError } from './errors.ts';
-import { type Anchor, OUR_ANCHOR } from './tree.ts';
+import { type Anchor, MAX_CLASSES, OUR_ANCHOR } from './tree.ts';
 
 export interface Qdisc {
   readonly kind: string;
@@ -71,7 +71,6 @@ export function readClasses(text: string): ClassStats[] {
 
 /** Minor numbers of ours in somebody else's tree: far from those that people choose. */
 const FOREIGN_ROOT_MINOR = 0x5a00;
-const MAX_CLASSES = 64;
 
 /** @throws TcTakenError where somebody else's tree leaves no room, with what it is */
 export function findAnchor(device: string, qdiscs: readonly Qdisc[], classes: readonly ClassStats[]): Anchor {

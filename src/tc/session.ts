@@ -37,6 +37,7 @@ export class TcSession implements AsyncDisposable {
   #waiting: Waiting | null = null;
   #last: Promise<unknown> = Promise.resolve();
   #ended: Error | null = null;
+  #closed: Promise<void> | null = null;
 
   private constructor(child: ChildProcessWithoutNullStreams) {
     this.#child = child;
@@ -83,7 +84,11 @@ export class TcSession implements AsyncDisposable {
     let timer: NodeJS.Timeout | undefined;
     const answer = await new Promise<NicAnswer>((resolve, reject) => {
       this.#waiting = { device, resolve, reject };
-      timer = setTimeout(() => reject(new TcError(`tc did not answer for ${device}`)), TIMEOUT_MS);
+      timer = setTimeout(() => {
+        // A late answer would be taken for that to the next question.
+        this.#child.kill('SIGKILL');
+        reject(new TcError(`tc did not answer for ${device}`));
+      }, TIMEOUT_MS);
       this.#child.stdin.write(`${[...lines, `class show dev ${device}`, 'qdisc show'].join('\n')}\n`);
     }).finally(() => clearTimeout(timer));
     if (answer.qdiscs.length === 0)
@@ -115,11 +120,15 @@ export class TcSession implements AsyncDisposable {
 
   /** Ends tc. What it has set stays. */
   async close(): Promise<void> {
-    if (this.#ended !== null) return;
-    const gone = new Promise<void>((resolve) => this.#child.once('exit', () => resolve()));
+    const { exitCode, signalCode } = this.#child;
+    if (this.#ended !== null || exitCode !== null || signalCode !== null) return;
+    this.#closed ??= new Promise<void>((resolve) => {
+      this.#child.once('exit', () => resolve());
+      this.#child.once('error', () => resolve());
+    });
     this.#child.ref();
     this.#child.stdin.end();
-    await gone;
+    await this.#closed;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -4,8 +4,8 @@
 
 import { messageOf } from '../common/index.ts';
 import type { Match } from './classifier.ts';
-import { TcError } from './errors.ts';
-import { checkReceiving, ifbOf, leadThroughIfb, removeIfb } from './ifb.ts';
+import { TcError, TcTakenError } from './errors.ts';
+import { checkReceiving, ifbOf, leadThroughIfb } from './ifb.ts';
 import { type ClassStats, findAnchor, readClasses, readQdiscs } from './inspect.ts';
 import type { Place } from './place.ts';
 import { type PortPair, proofOf, type ProofPath, sendDatagrams } from './prove.ts';
@@ -21,10 +21,9 @@ import {
   minorOf,
   type NicPlan,
   OUR_ANCHOR,
-  removeLines,
   type ShapedClass,
 } from './tree.ts';
-import type { NicUndo } from './undo.ts';
+import { type NicUndo, removeShaping } from './undo.ts';
 
 /** What the NIC sends, or what it receives (through an IFB device then). */
 export type Direction = 'send' | 'receive';
@@ -33,6 +32,8 @@ export interface NicShaperOptions {
   readonly place: Place;
   readonly direction: Direction;
   readonly plan: NicPlan;
+  /** Whether the whole NIC has to be ours: beside somebody's classes ours cannot promise anything to what is in theirs. */
+  readonly whole: boolean;
   /** Called before anything is changed; must have it on file when it returns. */
   readonly onIntent: (undo: NicUndo) => void;
   /** How datagrams can be sent through this NIC, to prove the classifiers of ports; null: they are taken at their word. */
@@ -80,6 +81,11 @@ export class NicShaper implements AsyncDisposable {
         direction === 'receive'
           ? OUR_ANCHOR
           : findAnchor(plan.device, readQdiscs(qdiscs), readClasses(classText));
+      if (options.whole && !anchor.isOurs) {
+        throw new TcTakenError(`${plan.device} is shaped already: an administrator's HTB`, {
+          remedy: 'floors cannot be promised beside it: take it away, or go on without shaping',
+        });
+      }
       const shaper = new NicShaper(session, options, anchor);
       await shaper.#build();
       return shaper;
@@ -99,22 +105,22 @@ export class NicShaper implements AsyncDisposable {
     return { ...this.#plan, device: this.#options.direction === 'send' ? device : ifbOf(device) };
   }
 
-  #sayIntent(): void {
-    const { place, direction, onIntent } = this.#options;
+  get #undo(): NicUndo {
+    const { place, direction } = this.#options;
     const { device, classes } = this.#plan;
-    onIntent({
+    return {
       place,
       direction,
       device,
       anchor: this.#anchor,
       classCount: classes.length,
       filtered: classes.flatMap(({ matches }, i) => (matches.length > 0 ? [i] : [])),
-    });
+    };
   }
 
   async #build(): Promise<void> {
     const { place, direction, proof } = this.#options;
-    this.#sayIntent();
+    this.#options.onIntent(this.#undo);
     try {
       if (direction === 'receive') await leadThroughIfb(place, this.#session, this.#plan.device);
       const { classText } = await this.#session.run(buildLines(this.#tree, this.#anchor), this.#tree.device);
@@ -193,8 +199,8 @@ export class NicShaper implements AsyncDisposable {
   }
 
   /**
-   * One more kind of frame for a class. It is not proven, for traffic may flow already; its kind was when the tree was built, where
-   * the class had one of it. @throws UsageError, TcError
+   * One more kind of frame for a class. It is not proven, for its traffic may flow already: whether it works shows in the class's
+   * own counters. @throws UsageError, TcError
    */
   async addMatch(name: string, match: Match): Promise<void> {
     this.#idOf(name);
@@ -206,7 +212,7 @@ export class NicShaper implements AsyncDisposable {
         i === index ? { ...each, matches: [...each.matches, match] } : each,
       ),
     };
-    this.#sayIntent();
+    this.#options.onIntent(this.#undo);
     await this.#session.run(lines, this.#tree.device);
   }
 
@@ -245,9 +251,7 @@ export class NicShaper implements AsyncDisposable {
     try {
       if (!this.#isBuilt) return;
       this.#isBuilt = false;
-      const { place, direction } = this.#options;
-      if (direction === 'receive') await removeIfb(place, this.#session, this.#plan.device);
-      else await this.#session.run(removeLines(this.#plan, this.#anchor), this.#plan.device);
+      await removeShaping(this.#session, this.#undo);
     } catch (error) {
       throw new TcError(`${this.#plan.device} could not be put back: ${messageOf(error)}`, { cause: error });
     } finally {

@@ -48,7 +48,9 @@ const BURST_MS = 0.25;
 const LEAST_BURST_BYTES = 1600;
 /** HTB hands out turns of that size; given, tc does not warn. */
 const QUANTUM_BYTES = 60_000;
-const MAX_CLASSES = 64;
+export const MAX_CLASSES = 64;
+/** Far from those that people choose: in somebody else's tree all filters of a priority are taken away together. */
+const FIRST_FILTER_PRIORITY = 0x5a00;
 
 function hex(value: number): string {
   return value.toString(16);
@@ -150,7 +152,7 @@ export function filterLines(
 
 /** Filters are asked in the order of the classes. */
 function filterPriority(index: number): number {
-  return 100 + index;
+  return FIRST_FILTER_PRIORITY + index;
 }
 
 /** Numbers of the queues: beside the tree's own, one for each class. */

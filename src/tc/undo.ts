@@ -22,16 +22,19 @@ export interface NicUndo {
 
 const NO_CLASS = { name: '', rateBytesPerSec: 0, ceilBytesPerSec: 0, priority: 0, queueBytes: 0 };
 
-/** Undoes it; what is not there any more is left at that. Returns whether there was anything. @throws TcError */
-export async function undoNic(undo: NicUndo): Promise<boolean> {
-  const { place, direction, device, anchor, classCount, filtered } = undo;
-  if (!placeExists(place)) return false;
-  const session = TcSession.open(place);
+/**
+ * Takes away what is there of it, and nothing that is somebody else's by now; returns whether there was anything. For a NIC that is
+ * gone, too. @throws TcError
+ */
+export async function removeShaping(
+  session: TcSession,
+  { place, direction, device, anchor, classCount, filtered }: NicUndo,
+): Promise<boolean> {
+  if (direction === 'receive') return await removeIfb(place, session, device);
   try {
-    if (direction === 'receive') return await removeIfb(place, session, device);
     const { qdiscs, classText } = await session.run([], device);
     const root = readQdiscs(qdiscs).find(({ isRoot }) => isRoot);
-    if (root === undefined || parseInt(root.handle, 16) !== anchor.major) return false;
+    if (root?.kind !== 'htb' || parseInt(root.handle, 16) !== anchor.major) return false;
     if (anchor.isOurs) {
       await session.run([`qdisc del dev ${device} root`], device);
       return true;
@@ -48,6 +51,15 @@ export async function undoNic(undo: NicUndo): Promise<boolean> {
     // Gone with its NIC.
     if (error instanceof TcNoNicError) return false;
     throw error;
+  }
+}
+
+/** Undoes what another process has built, as it wrote down before. Returns whether there was anything. @throws TcError */
+export async function undoNic(undo: NicUndo): Promise<boolean> {
+  if (!placeExists(undo.place)) return false;
+  const session = TcSession.open(undo.place);
+  try {
+    return await removeShaping(session, undo);
   } finally {
     await session.close();
   }

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Many guests by one command: each ends up where it is said to be, whole, and the hosts' network as it was.
 
-import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import type { WritePattern } from '../../src/experiment/index.ts';
-import { runController, slackwaterProgram, startController } from '../../testbed/stage/controller.ts';
+import { runController, startController } from '../../testbed/stage/controller.ts';
 import { GangStage, type StagedGuest } from '../../testbed/stage/gang-stage.ts';
 import { openLaboratory } from '../../testbed/stage/laboratory.ts';
-import { HOT, migrationStatus, readSettings, runState, settingsBecome } from './support/live.ts';
+import { gangProblems, gangSnapshot, restorer } from '../../testbed/soak/gang-check.ts';
+import { HOT, migrationStatus, readSettings } from './support/live.ts';
 
 const CALM: WritePattern = { kind: 'steady', setBytes: 1 << 20, rateBytesPerSec: 4 << 20 };
 
@@ -135,6 +135,7 @@ t.test(
   'a gang that is killed at any moment leaves no guest twice or lost, and nothing of its own',
   async (t) => {
     const { plan, env } = folders(t);
+    const restore = restorer(env);
     for (const killedAfterMs of [4000 + Math.random() * 2000, 6000 + Math.random() * 4000]) {
       t.comment(`killed after ${killedAfterMs.toFixed(0)} ms`);
       const stage = await stageWith(t, {
@@ -142,8 +143,7 @@ t.test(
         b: { pattern: HOT, plan: {} },
       });
       writeFileSync(plan, stage.planText({ workloads: { lower: '50mbit' } }));
-      const before = [await stage.networkOf('src'), await stage.networkOf('dst')];
-      const settings = await Promise.all(stage.staged.map(({ source }) => readSettings(source)));
+      const before = await gangSnapshot(stage);
       const running = startController(['gang', plan, '--json'], (line) => t.comment(line), env);
       await delay(killedAfterMs);
       running.child.kill('SIGKILL');
@@ -151,20 +151,8 @@ t.test(
       t.equal(exitCode, null, stderr);
       // Guardians need their second; what they could not yet is restored by hand, as an operator would.
       await delay(2000);
-      execFileSync(process.execPath, [slackwaterProgram(), 'restore'], { env: { ...process.env, ...env } });
-      t.same([await stage.networkOf('src'), await stage.networkOf('dst')], before);
-      for (const [i, each] of stage.staged.entries()) {
-        // What was under way goes on to its end without us.
-        while (['active', 'setup', 'device', 'postcopy-active'].includes(await migrationStatus(each.source)))
-          await delay(100);
-        const states = [await runState(each.source), await runState(each.destination)];
-        const running = states.filter((state) => state === 'running').length;
-        t.equal(running, 1, `${each.guest.name} runs once: ${states.join(', ')}`);
-        await settingsBecome(each.source, settings[i] ?? {});
-        execFileSync(process.execPath, [slackwaterProgram(), 'restore'], { env: { ...process.env, ...env } });
-        t.same(await readSettings(each.source), settings[i], `${each.guest.name}'s settings are as before`);
-        await checkWhole(t, stage, each, states[0] === 'running' ? 'source' : 'destination');
-      }
+      restore();
+      t.same(await gangProblems(stage, before, restore), []);
       await stage.down();
     }
   },

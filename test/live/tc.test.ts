@@ -84,6 +84,7 @@ function open(undos: NicUndo[] = [], change: object = {}): Promise<NicShaper> {
     place: AT_A,
     direction: 'send',
     plan: { ...plan, ...change },
+    whole: false,
     onIntent: (undo) => undos.push(undo),
     proof: { from: AT_A, address: PEER },
   });
@@ -199,7 +200,7 @@ t.test('a NIC that is not there, a namespace that is not there, and nonsense are
   await t.rejects(
     NicShaper.open({
       place: { kind: 'namespace', name: 'nowhere-at-all' },
-      ...{ direction: 'send', plan, onIntent: () => undefined, proof: null },
+      ...{ direction: 'send', plan, whole: false, onIntent: () => undefined, proof: null },
     }),
   );
   await using session = TcSession.open(AT_A);
@@ -219,6 +220,7 @@ t.test(
         place: AT_A,
         direction: 'receive',
         plan,
+        whole: true,
         onIntent: (undo) => undos.push(undo),
         proof: { from: AT_B, address: '10.99.0.1' },
       });
@@ -288,3 +290,54 @@ socket.on('error', () => process.exit());`;
   t.equal(ruleset(), before);
   await t.rejects(readNicCount(AT_A, 'eth9'));
 });
+
+t.test(
+  'a tree that cannot be built is taken back, and said at once; what others put there meanwhile is left',
+  async (t) => {
+    cable(t);
+    const before = shaping();
+    const undos: NicUndo[] = [];
+    const wrong = { ...classes[0], matches: [{ kind: 'port', side: 'destination', port: 9 }] } as const;
+    // The proof's datagrams do not go through this NIC.
+    await t.rejects(
+      NicShaper.open({
+        place: AT_A,
+        ...{ direction: 'send', whole: true, onIntent: (undo: NicUndo) => undos.push(undo) },
+        plan: { ...plan, classes: [wrong, classes[1]] },
+        proof: { from: AT_A, address: '127.0.0.1' },
+      }),
+      /does not work/,
+    );
+    t.same(shaping(), before);
+    const shaper = await open();
+    inA(
+      'tc',
+      'qdisc',
+      'replace',
+      'dev',
+      'eth0',
+      'root',
+      'handle',
+      '7:',
+      'tbf',
+      'rate',
+      '100mbit',
+      'burst',
+      '32k',
+      'limit',
+      '1m',
+    );
+    const theirs = shaping();
+    await shaper.close();
+    t.same(shaping(), theirs);
+    inA('tc', 'qdisc', 'del', 'dev', 'eth0', 'root');
+    inA('tc', 'qdisc', 'add', 'dev', 'eth0', 'root', 'handle', '7:', 'htb', 'default', '10');
+    await t.rejects(
+      NicShaper.open({
+        place: AT_A,
+        ...{ direction: 'send', whole: true, plan, onIntent: () => undefined, proof: null },
+      }),
+      TcTakenError,
+    );
+  },
+);

@@ -212,11 +212,16 @@ async function migrateGang(
   if (result.stdout.trim() === '') throw new Error(`slackwater gang: ${result.stderr.trim().slice(-500)}`);
   const gang = JSON.parse(result.stdout) as GangDocument;
   const moments = momentsOf(gang, wallOffsetMs);
-  let badPages = 0;
+  let coherent = true;
   for (const each of stage.staged) {
     const outcome = gang.vms.find(({ name }) => name === each.guest.name)?.migration.outcome;
-    const report = await stage.verify(each, outcome === 'completed' ? 'destination' : 'source');
-    badPages += report.badPageCount;
+    const where = outcome === 'completed' ? 'destination' : 'source';
+    // A guest that cannot be asked where it should be is lost, whatever became of it.
+    const badPages = await stage.verify(each, where).then(
+      ({ badPageCount }) => badPageCount,
+      () => Infinity,
+    );
+    coherent &&= badPages === 0;
   }
   const probes = prober === null ? null : await readProbes(probesPath);
   const { beganMs, endedMs } = moments;
@@ -236,7 +241,7 @@ async function migrateGang(
             before: probeFigures(probes, probedFromMs, beganMs),
             during: probeFigures(probes, beganMs, endedMs),
           },
-    coherent: badPages === 0,
+    coherent,
     disturbances: disturbances(useBefore),
   };
 }

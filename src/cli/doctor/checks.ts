@@ -191,6 +191,7 @@ export const CHECKS: readonly Check[] = [
     probe: probeIproute,
   },
   program('iperf3', "measures a link's goodput"),
+  program('nftables', 'counts who uses a NIC (slackwater gang)', 'nftables', 'nft'),
   ...KERNEL_CHECKS,
   {
     name: 'ssh',

@@ -85,6 +85,27 @@ async function probeRedirect(): Promise<Finding> {
   ]);
 }
 
+async function probeClassifier(): Promise<Finding> {
+  const filter = 'parent 1: protocol all prio 1 bpf bytecode'.split(' ');
+  return await tryInScratch([
+    ADD_VETH,
+    ['tc', 'qdisc', 'add', 'dev', 'v0', 'root', 'handle', '1:', 'htb', 'default', '1'],
+    ['tc', 'class', 'add', 'dev', 'v0', 'parent', '1:', 'classid', '1:1', 'htb', 'rate', '1gbit'],
+    // A program of one instruction: everything matches.
+    ['tc', 'filter', 'add', 'dev', 'v0', ...filter, '1,6 0 0 4294967295', 'flowid', '1:1'],
+  ]);
+}
+
+async function probeCounters(): Promise<Finding> {
+  const hook = '{ type filter hook forward priority 0 ; }';
+  return await tryInScratch([
+    ['nft', 'add', 'table', 'bridge', 'probe'],
+    ['nft', 'add', 'counter', 'bridge', 'probe', 'seen'],
+    ['nft', 'add', 'chain', 'bridge', 'probe', 'forward', hook],
+    ['nft', 'add', 'rule', 'bridge', 'probe', 'forward', 'counter', 'name', 'seen'],
+  ]);
+}
+
 /** Asks QEMU itself, as the destination of a migration, whether it could take part in post-copy here. */
 async function probeUserfaultfd(): Promise<Finding> {
   const commands = [
@@ -148,6 +169,19 @@ export const KERNEL_CHECKS: readonly Check[] = [
     whatFor: 'the rate of a link',
     remedy: `${KERNEL_REMEDY} (CONFIG_NET_SCH_HTB, CONFIG_NET_SCH_FIFO)`,
     probe: probeHtb,
+  },
+  {
+    name: 'BPF classifier',
+    whatFor:
+      'telling migrations from other traffic (slackwater gang; without it QEMU limits its bandwidth itself)',
+    remedy: `${KERNEL_REMEDY} (CONFIG_NET_CLS_BPF)`,
+    probe: probeClassifier,
+  },
+  {
+    name: 'nftables counters',
+    whatFor: 'who uses a NIC (slackwater gang)',
+    remedy: `apt-get install nftables, and ${KERNEL_REMEDY} (CONFIG_NF_TABLES_BRIDGE)`,
+    probe: probeCounters,
   },
   {
     name: 'IFB',

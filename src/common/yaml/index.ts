@@ -14,6 +14,7 @@ export {
   SSH_HOST,
   TEXT_LINE,
   textKind,
+  YES_NO,
 } from './kinds.ts';
 export { type FileProblem, inFileOrder, problemLines } from './problems.ts';
 export { type FilePlace, type Kind, YamlReader } from './reader.ts';

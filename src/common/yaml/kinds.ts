@@ -77,3 +77,9 @@ export const NIC = textKind('the name of a network interface', (text) => /^[\w.]
 export const IP_ADDRESS = textKind('an IPv4 or IPv6 address', (text) => isIP(text) !== 0);
 
 export const IPV4_ADDRESS = textKind('an IPv4 address', isIPv4);
+
+export const YES_NO: Kind<boolean> = {
+  wanted: 'true or false',
+  parse: (text) => (text === 'true' ? true : text === 'false' ? false : undefined),
+  standIn: true,
+};

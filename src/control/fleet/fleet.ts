@@ -22,6 +22,8 @@ import type { GangDeps, PlannedGang } from './types.ts';
 
 const TICK_MS = 100;
 const SAMPLE_MS = 1000;
+/** So long before the end of the one before a VM is prepared: that takes 2 s where its pages are watched first. */
+const PREPARED_BEFORE_MS = 2500;
 /** A limit of QEMU's own that differs by less is left as it is. */
 const SAME_RATIO = 0.03;
 /** So far ahead the link's other traffic matters to a decision. */
@@ -73,7 +75,9 @@ class Fleet {
   readonly #members: readonly GangMemberRun[];
   readonly #startMs: number;
   #plan: GangPlan;
+  /** Newest of the source's NIC, and of the destination's. */
   #traffic: HostTraffic | null = null;
+  #received: HostTraffic | null = null;
   readonly #algorithmTwo: AlgorithmTwo | null;
   #isSampling = false;
   #sampledMs = -Infinity;
@@ -116,13 +120,10 @@ class Fleet {
     try {
       for (;;) {
         for (const name of startsNow(this.#plan, (each) => this.#find(each)?.phase ?? 'ended')) {
-          const run = this.#begin(name).then(() => {
-            runs.delete(run);
-            this.#network.forgetStream(name);
-            this.#replan();
-          });
-          runs.add(run);
+          this.#prepare(name, runs);
+          this.#begin(name);
         }
+        this.#prepareNext(runs);
         await this.#share();
         this.#sample();
         this.#show();
@@ -131,21 +132,40 @@ class Fleet {
       }
     } finally {
       signal?.removeEventListener('abort', leave);
+      // Whatever ended this loop, nobody waits for a turn that never comes.
+      leave();
       await Promise.all(runs);
     }
   }
 
-  async #begin(name: string): Promise<void> {
-    const run = this.#find(name);
+  /** Everything up to its begin; once. */
+  #prepare(name: string, runs: Set<Promise<void>>): void {
+    const member = this.#find(name);
     const planned = this.#plan.vms.find((vm) => vm.name === name);
-    if (run === undefined || planned === undefined) return;
-    const limitBytesPerSec = this.#network.isShaped ? null : this.#limitOf(run);
-    await run.run({
-      planned,
-      nowMs: this.#nowMs(),
-      bandwidthBytesPerSec: this.#expectedBandwidth(),
-      limitBytesPerSec,
+    if (member === undefined || planned === undefined || member.isPrepared) return;
+    const bandwidthBytesPerSec = this.#expectedBandwidth();
+    const run = member.run({ planned, nowMs: this.#nowMs(), bandwidthBytesPerSec }).then(() => {
+      runs.delete(run);
+      this.#network.forgetStream(name);
+      this.#replan();
     });
+    runs.add(run);
+  }
+
+  /** One after the other, the next one is made ready shortly before its turn: what that takes, the link need not wait for. */
+  #prepareNext(runs: Set<Promise<void>>): void {
+    if (this.#plan.sharing !== 'in-order' || this.#deps.signal?.aborted === true) return;
+    const running = this.#members.filter(({ phase }) => phase === 'running' || phase === 'ending');
+    if (!running.every((each) => (each.leftMs() ?? Infinity) <= PREPARED_BEFORE_MS)) return;
+    const next = this.#plan.vms.find(({ name }) => this.#find(name)?.phase === 'waiting');
+    if (next !== undefined) this.#prepare(next.name, runs);
+  }
+
+  #begin(name: string): void {
+    const member = this.#find(name);
+    const planned = this.#plan.vms.find((vm) => vm.name === name);
+    if (member === undefined || planned === undefined) return;
+    member.open(planned, this.#nowMs(), this.#network.isShaped ? null : this.#limitOf(member));
   }
 
   /** What a migration that has the link to itself would get now, as one stream: the link less what its traffic will be. */
@@ -174,22 +194,12 @@ class Fleet {
     this.#plan = { ...plan, vms: [...begun, ...plan.vms] };
   }
 
-  /** Late, by its newest forecast, or in its last phase: it has what the floor leaves. */
-  #isUrgent(run: GangMemberRun): boolean {
-    if (run.phase === 'ending') return true;
-    const { startMs, deadlineMs } = run.figures;
-    const forecast = run.newest?.forecast;
-    if (deadlineMs === null || startMs === null || forecast === undefined) return false;
-    const ends = [...forecast.precopy, ...forecast.postcopy].map(({ tmtMs }) => startMs + tmtMs.high);
-    return ends.length > 0 && Math.min(...ends) > deadlineMs;
-  }
-
   /** In the plan's order. */
   #running(): RunningMigration[] {
     return this.#plan.vms.flatMap(({ name }) => {
       const run = this.#find(name);
       if (run === undefined || !['running', 'ending'].includes(run.phase)) return [];
-      return [{ name, priority: run.member.priority, urgent: this.#isUrgent(run) }];
+      return [{ name, priority: run.member.priority, urgent: run.isUrgent() }];
     });
   }
 
@@ -214,19 +224,26 @@ class Fleet {
     }
   }
 
+  /** What others want of the link, at the end where that is more. */
+  #workload(): number {
+    const { source, destination } = this.#prepared.situation;
+    return Math.max(
+      (this.#traffic ?? source.traffic).workload.sentBytesPerSec,
+      (this.#received ?? destination.traffic).workload.receivedBytesPerSec,
+    );
+  }
+
   /** QEMU's own limit for it, where the kernels do not shape. */
   #limitOf(run: GangMemberRun): number {
     const { limits } = this.#file;
     const migration = {
       name: run.member.name,
       priority: run.member.priority,
-      urgent: this.#isUrgent(run),
+      urgent: run.isUrgent(),
     };
     const others = {
       migrations: Math.max(1, this.#running().length),
-      workloadBytesPerSec:
-        this.#traffic?.workload.sentBytesPerSec ??
-        this.#prepared.situation.source.traffic.workload.sentBytesPerSec,
+      workloadBytesPerSec: this.#workload(),
     };
     return limitWithoutShaping(shapedLink(this.#file), limits, migration, others) * STREAM_RATIO;
   }
@@ -239,12 +256,11 @@ class Fleet {
     this.#sampledMs = nowMs;
     void this.#network
       .sample()
-      .then(({ source }) => {
+      .then(({ source, destination }) => {
         this.#traffic = source ?? this.#traffic;
+        this.#received = destination ?? this.#received;
         if (source !== null) this.#algorithmTwo?.observe(source);
       })
-      // The next sample comes; a NIC that is gone ends the migrations by itself.
-      .catch(() => undefined)
       .finally(() => {
         this.#isSampling = false;
       });

@@ -2,13 +2,14 @@
 // One VM of a gang: its technique as a policy, and its migration from begin to end, whatever becomes of it.
 
 import { join } from 'node:path';
-import { type Clock, EXIT, messageOf, SlackwaterError } from '../../common/index.ts';
-import { policyByName, type VmPhase } from '../../decide/index.ts';
+import { type Clock, EXIT, messageOf, RefusedError, SlackwaterError } from '../../common/index.ts';
+import { isLate, policyByName, type VmPhase } from '../../decide/index.ts';
 import type { Objective, Outcome, PlannedVm, Policy, Technique } from '../../model/index.ts';
-import { runAt, HERE } from '../../tc/index.ts';
+import { QmpCommandError } from '../../qmp/index.ts';
 import { BandwidthLimit } from '../bandwidth-limit.ts';
 import { migrate } from '../migrate.ts';
 import type { MigrateOptions, Progress } from '../types.ts';
+import { launchDestination, quitWaiting } from './launch.ts';
 import type { GangMember, GangPlanFile } from './plan.ts';
 import type { GangDeps, MemberProgress } from './types.ts';
 
@@ -30,7 +31,7 @@ function objectiveOf(objective: Objective, technique: Technique): Objective {
   return technique === 'precopy' ? { ...objective, postcopy: 'forbidden' } : objective;
 }
 
-/** A deadline that counts from the start of the gang, from now on; one that has passed is none that could be kept. */
+/** A deadline that counts from the start of the gang, from when the VM is prepared on (a little before it begins); one that has passed is none that could be kept. */
 function within(objective: Objective, nowMs: number): Objective {
   const { deadlineMs } = objective;
   const leftMs = deadlineMs === null ? null : deadlineMs - nowMs;
@@ -44,9 +45,11 @@ export function memberOptions(
   plan: GangPlanFile,
   { insecure, traceDirectory }: Pick<GangDeps, 'insecure' | 'traceDirectory'>,
 ): MigrateOptions {
+  // Where post-copy is required, pre-copy alone is not what is wanted: the adaptive policy goes as far as it can with it.
+  const way = technique === 'precopy' && member.objective.postcopy === 'required' ? 'adaptive' : technique;
   return {
-    objective: objectiveOf(member.objective, technique),
-    policy: policyOf(technique),
+    objective: objectiveOf(member.objective, way),
+    policy: policyOf(way),
     mode: 'enforce',
     tracePath: traceDirectory === null ? null : join(traceDirectory, `${member.name}.trace`),
     insecure,
@@ -65,28 +68,27 @@ export function memberOptions(
   };
 }
 
-/** An outcome of a migration that was refused, or broke before it could say how it ended. */
-function outcomeOfError(error: unknown, interrupted: boolean): Outcome {
-  const isRefusal =
-    error instanceof SlackwaterError && (error.exitCode === EXIT.refused || error.exitCode === EXIT.usage);
+/** An outcome of a VM of which there is none else. */
+function outcomeWithout(kind: 'source-running' | 'unknown', reason: string, interrupted: boolean): Outcome {
   return {
-    kind: isRefusal || interrupted ? 'source-running' : 'unknown',
-    reason: messageOf(error),
-    command: null,
-    interrupted,
-    givenUp: false,
-    startedAtMs: 0,
-    waitedMs: 0,
-    tmtMs: null,
-    qemuTotalMs: null,
-    qemuDowntimeMs: null,
-    stopToResume: null,
-    transferredBytes: null,
-    rounds: null,
-    usedPostcopy: false,
-    forecastDowntimeMs: null,
-    notRestored: [],
+    ...{ kind, reason, interrupted, command: null, givenUp: false, startedAtMs: 0, waitedMs: 0 },
+    ...{ tmtMs: null, qemuTotalMs: null, qemuDowntimeMs: null, stopToResume: null, transferredBytes: null },
+    ...{ rounds: null, usedPostcopy: false, forecastDowntimeMs: null, notRestored: [] },
   };
+}
+
+/**
+ * Of a migration that was refused, or broke. Before its turn, and where somebody refused it, nothing has left the source; else who
+ * has the guest is to be asked.
+ */
+function outcomeOfError(error: unknown, member: GangMember, begun: boolean, interrupted: boolean): Outcome {
+  const isRefusal =
+    error instanceof QmpCommandError ||
+    (error instanceof SlackwaterError && (error.exitCode === EXIT.refused || error.exitCode === EXIT.usage));
+  const reason = messageOf(error);
+  if (!begun || isRefusal) return outcomeWithout('source-running', reason, interrupted && !begun);
+  const command = `slackwater status --qmp ${member.source} --dest-qmp ${member.destination}`;
+  return { ...outcomeWithout('unknown', reason, false), command };
 }
 
 export interface MemberStart {
@@ -95,10 +97,7 @@ export interface MemberStart {
   readonly nowMs: number;
   /** What the link is expected to carry for it; null: to be found out. */
   readonly bandwidthBytesPerSec: number | null;
-  readonly limitBytesPerSec: number | null;
 }
-
-const LAUNCH_PLACE = HERE;
 
 /** A VM on its way: begun at most as often as the plan allows, and always with an outcome in the end. */
 export class GangMemberRun {
@@ -111,8 +110,12 @@ export class GangMemberRun {
   #planned: PlannedVm | null = null;
   #outcome: Outcome | null = null;
   #startMs: number | null = null;
+  /** When this attempt began. */
+  #openedMs: number | null = null;
   #endMs: number | null = null;
   #attempts = 0;
+  #open: (() => void) | null = null;
+  #refuse: (() => void) | null = null;
 
   constructor(member: GangMember, file: GangPlanFile, deps: GangDeps & { readonly clock: Clock }) {
     this.member = member;
@@ -128,17 +131,27 @@ export class GangMemberRun {
       : 'running';
   }
 
-  get planned(): PlannedVm | null {
-    return this.#planned;
+  /** In its last phase, or forecast to miss its deadline: it is to have what the floor leaves. */
+  isUrgent(): boolean {
+    if (this.phase === 'ending') return true;
+    const { deadlineMs } = this.member.objective;
+    const forecast = this.#progress?.forecast;
+    if (deadlineMs === null || this.#openedMs === null || forecast === undefined) return false;
+    return isLate(forecast, this.member.objective, deadlineMs - this.#openedMs);
   }
 
-  get newest(): Progress | null {
-    return this.#progress;
+  /** How long what is left of it takes, as far as is known; null: longer than anybody could say. */
+  leftMs(): number | null {
+    if (this.phase === 'ending') return 0;
+    const { remainingBytes, bandwidthBytesPerSec } = this.#progress?.observation ?? {};
+    if (remainingBytes === undefined || remainingBytes === null) return null;
+    if (bandwidthBytesPerSec === undefined || bandwidthBytesPerSec === null) return null;
+    return bandwidthBytesPerSec > 0 ? (remainingBytes / bandwidthBytesPerSec) * 1000 : null;
   }
 
   get figures() {
     const { name, priority, objective } = this.member;
-    const outcome = this.#outcome ?? outcomeOfError(new Error('not begun'), true);
+    const outcome = this.#outcome ?? outcomeWithout('source-running', 'not begun', true);
     return {
       name,
       priority,
@@ -157,23 +170,46 @@ export class GangMemberRun {
     return { name, phase: this.phase, planned: this.#planned, progress: this.#progress, ended };
   }
 
-  /** It does not begin any more. */
+  /** It does not begin any more; what was prepared is put back. */
   leave(): void {
-    if (this.#phase === 'waiting') this.#phase = 'ended';
+    if (this.#phase !== 'waiting') return;
+    if (this.isPrepared) this.#refuse?.();
+    else this.#phase = 'ended';
   }
 
-  /** Begins; resolves when it has ended, or is to be tried again. Never rejects. */
-  async run({ planned, nowMs, bandwidthBytesPerSec, limitBytesPerSec }: MemberStart): Promise<void> {
+  /** Whether everything up to its begin is being done, or is done. */
+  get isPrepared(): boolean {
+    return this.#open !== null;
+  }
+
+  /** It is its turn: what was prepared begins. */
+  open(planned: PlannedVm, nowMs: number, limitBytesPerSec: number | null): void {
+    this.#planned = planned;
+    this.#startMs ??= nowMs;
+    this.#openedMs = nowMs;
+    this.#phase = 'running';
+    this.limit.set(limitBytesPerSec);
+    this.#open?.();
+  }
+
+  /**
+   * Prepares everything; the migration begins when `open` is called. Resolves when it has ended, or is to be tried again. Never
+   * rejects.
+   */
+  async run({ planned, nowMs, bandwidthBytesPerSec }: MemberStart): Promise<void> {
     const { clock, signal, reporter, program, directory } = this.#deps;
     const { name } = this.member;
     const zeroMs = clock.nowMs() - nowMs;
-    this.#phase = 'running';
-    this.#planned = planned;
-    this.#startMs ??= nowMs;
     this.#attempts += 1;
-    this.limit.set(limitBytesPerSec);
+    const turn = new Promise<void>((resolve, reject) => {
+      this.#open = resolve;
+      this.#refuse = () => reject(new RefusedError('not begun: the gang ended before its turn'));
+    });
+    // It may have failed before its turn.
+    turn.catch(() => undefined);
     try {
-      await this.#launch();
+      const { launch } = this.#file;
+      if (launch !== null) await launchDestination(launch, name, signal);
       const options = memberOptions(this.member, planned.technique, this.#file, this.#deps);
       this.#outcome = await migrate(
         {
@@ -187,6 +223,8 @@ export class GangMemberRun {
           program,
           ...(directory === undefined ? {} : { directory }),
           ...(signal === undefined ? {} : { signal }),
+          restoresFirst: false,
+          gate: () => turn,
           reporter: {
             progress: (progress) => {
               this.#progress = progress;
@@ -198,10 +236,15 @@ export class GangMemberRun {
         },
       );
     } catch (error) {
-      this.#outcome = outcomeOfError(error, signal?.aborted === true);
+      this.#outcome = outcomeOfError(error, this.member, this.#phase === 'running', signal?.aborted === true);
       reporter.note(`${name}: ${messageOf(error)}`);
     }
-    this.#endMs = clock.nowMs() - zeroMs;
+    if (this.#file.launch !== null && this.#outcome.kind === 'source-running') {
+      await quitWaiting(this.member, this.#deps.insecure);
+    }
+    this.#endMs = this.#startMs === null ? null : clock.nowMs() - zeroMs;
+    this.#open = null;
+    this.#refuse = null;
     this.#phase = this.#mayRetry() ? 'waiting' : 'ended';
     if (this.#phase === 'waiting') reporter.note(`${name} is tried once more: ${this.#outcome.reason}`);
     this.#progress = null;
@@ -215,16 +258,6 @@ export class GangMemberRun {
       this.#attempts < 2 &&
       this.#outcome?.kind === 'source-running' &&
       signal?.aborted !== true
-    );
-  }
-
-  /** Starts the destination where that is ours to do. @throws TcError with what it said */
-  async #launch(): Promise<void> {
-    const { launch } = this.#file;
-    if (launch === null) return;
-    await runAt(
-      LAUNCH_PLACE,
-      launch.map((word) => word.replaceAll('{name}', this.member.name)),
     );
   }
 }

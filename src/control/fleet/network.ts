@@ -55,9 +55,9 @@ function classOf(index: number): string {
   return `vm${index}`;
 }
 
-function sameShare(a: Share | undefined, b: Share): boolean {
+function isSame(a: Share | undefined, b: Share, ratio: number): boolean {
   if (a === undefined) return false;
-  const near = (x: number, y: number): boolean => Math.abs(x - y) <= SAME_RATIO * Math.max(x, y);
+  const near = (x: number, y: number): boolean => Math.abs(x - y) <= ratio * Math.max(x, y);
   return (
     a.order === b.order &&
     near(a.rateBytesPerSec, b.rateBytesPerSec) &&
@@ -82,12 +82,19 @@ export class GangNetwork implements AsyncDisposable {
   #shaped: ShapedHost[] = [];
   /** VMs whose streams have a class of their own. */
   readonly #streams = new Set<string>();
+  /** Ends whose traffic cannot be told. */
+  readonly #mute = new Set<string>();
 
   private constructor(plan: GangPlanFile, deps: NetworkDeps) {
     this.#plan = plan;
     this.#deps = deps;
     this.#journal = NetworkJournal.create(deps.directory ?? journalDirectory());
-    this.#guardian = deps.program === null ? null : startGuardian(deps.program, this.#journal.path);
+    try {
+      this.#guardian = deps.program === null ? null : startGuardian(deps.program, this.#journal.path);
+    } catch (error) {
+      this.#journal.close();
+      throw error;
+    }
   }
 
   /**
@@ -174,17 +181,28 @@ export class GangNetwork implements AsyncDisposable {
       place: host.place,
       direction,
       plan: { device: host.nic, linkBytesPerSec: SHAPED_RATIO * host.linkBytesPerSec, classes },
+      whole: true,
       onIntent: (nic) => this.#journal.add({ kind: 'nic', nic }),
       proof,
     });
     this.#shaped.push({ shaper, direction, inForce });
   }
 
-  /** What went over both NICs since the last call. @throws TcError */
+  /** What went over both NICs since the last call; what cannot be read any more is said once, and null. */
   async sample(): Promise<NetworkTraffic> {
+    const read = async (tracker: TrafficTracker | null, end: string): Promise<HostTraffic | null> => {
+      try {
+        return (await tracker?.sample()) ?? null;
+      } catch (error) {
+        if (!this.#mute.has(end))
+          this.#deps.note(`traffic of the ${end} is not known any more: ${messageOf(error)}`);
+        this.#mute.add(end);
+        return null;
+      }
+    };
     const [source, destination] = await Promise.all([
-      this.#source?.sample() ?? null,
-      this.#destination?.sample() ?? null,
+      read(this.#source, 'source'),
+      read(this.#destination, 'destination'),
     ]);
     return { source, destination };
   }
@@ -194,20 +212,19 @@ export class GangNetwork implements AsyncDisposable {
     return this.#source?.history ?? [];
   }
 
-  /** Gives the stream of a VM that has begun to migrate its own class, apart from page requests. Returns whether it is known. */
-  async classifyStream(name: string): Promise<boolean> {
+  /** Gives the connections of a VM that has begun to migrate its own class, apart from what comes to be later: page requests. */
+  async classifyStream(name: string): Promise<void> {
     const index = this.#plan.members.findIndex((member) => member.name === name);
     const port = portOf(this.#plan.members[index]?.uri ?? '');
-    if (index === -1 || port === null || !this.isShaped || this.#streams.has(name)) return true;
+    if (index === -1 || port === null || !this.isShaped || this.#streams.has(name)) return;
     const locals = await connectionsTo(this.#plan.source.place, port);
-    if (locals.length === 0) return false;
+    if (locals.length === 0) return;
     this.#streams.add(name);
     for (const { shaper } of this.#shaped) {
       for (const source of locals) {
         await shaper.addMatch(classOf(index), { kind: 'ports', source, destination: port });
       }
     }
-    return true;
   }
 
   /** A VM that begins anew has a new stream. */
@@ -232,8 +249,10 @@ export class GangNetwork implements AsyncDisposable {
   async apply(shares: Shares): Promise<void> {
     const wanted = this.#byClass(shares);
     for (const { shaper, inForce } of this.#shaped) {
+      // Where anything is worth a change all are changed that differ: old and new promises together may be more than there is.
+      if ([...wanted].every(([name, share]) => isSame(inForce.get(name), share, SAME_RATIO))) continue;
       const changes = [...wanted].flatMap(([name, share]): ClassChange[] =>
-        sameShare(inForce.get(name), share)
+        isSame(inForce.get(name), share, 0)
           ? []
           : [
               {
@@ -244,7 +263,6 @@ export class GangNetwork implements AsyncDisposable {
               },
             ],
       );
-      if (changes.length === 0) continue;
       await shaper.change(changes);
       for (const { name } of changes) {
         const share = wanted.get(name);

@@ -18,6 +18,7 @@ import {
   SSH_HOST,
   textKind,
   YamlReader,
+  YES_NO,
 } from '../../common/index.ts';
 import { DEFAULT_THRESHOLDS, gangPolicies } from '../../decide/index.ts';
 import type { Objective, Priority, Technique, WorkloadLimits } from '../../model/index.ts';
@@ -75,11 +76,6 @@ const PRIORITY = choiceKind<Priority>('medium', 'high', 'low');
 const POSTCOPY = choiceKind<Objective['postcopy']>('allowed', 'required', 'forbidden');
 const TECHNIQUE = choiceKind<Technique>('adaptive', 'precopy', 'postcopy', 'hybrid');
 const ON_FAILURE = choiceKind<GangMember['onFailure']>('leave', 'retry');
-const YES_NO: Kind<boolean> = {
-  wanted: 'true or false',
-  parse: (text) => (text === 'true' ? true : text === 'false' ? false : undefined),
-  standIn: true,
-};
 const PERCENT: Kind<number> = {
   wanted: 'a share of the link such as 30%',
   parse: (text) => {
@@ -190,6 +186,20 @@ function readMember(reader: YamlReader, place: FilePlace, base: Shared): GangMem
   };
 }
 
+/** So many classes a NIC's tree can have, the two others apart. */
+const MOST_VMS = 60;
+
+/** What excludes each other. */
+function checkSense(reader: YamlReader, place: FilePlace, { technique, objective }: GangMember): void {
+  const { postcopy } = objective;
+  if (postcopy === 'forbidden' && (technique === 'postcopy' || technique === 'hybrid')) {
+    reader.note(place, `technique ${technique} needs post-copy, which is forbidden`);
+  }
+  if (postcopy === 'required' && technique === 'precopy') {
+    reader.note(place, 'technique precopy does without post-copy, which is required');
+  }
+}
+
 /** Each of these once in the whole file: two VMs behind one socket, or on one port, would be one VM. */
 function checkUnique(reader: YamlReader, places: readonly FilePlace[], members: readonly GangMember[]): void {
   const seen = new Map<string, string>();
@@ -200,7 +210,8 @@ function checkUnique(reader: YamlReader, places: readonly FilePlace[], members: 
       ['name', member.name],
       ['monitor', member.source],
       ['monitor', member.destination],
-      ['address', member.uri],
+      // Streams are told apart by their ports.
+      ['port', `${portOf(member.uri) ?? ''}`],
       ['TAP device', member.tap],
     ];
     for (const [what, value] of taken) {
@@ -228,6 +239,12 @@ export function parseGangPlan(text: string, fileName: string): GangPlanFile {
   const places = reader.items(fields.vms);
   const members = places.map((place) => readMember(reader, place, base));
   checkUnique(reader, places, members);
+  members.forEach((member, i) => {
+    const place = places[i];
+    if (place !== undefined) checkSense(reader, place, member);
+  });
+  if (members.length > MOST_VMS)
+    reader.note(fields.vms, `expected at most ${MOST_VMS} VMs, got ${members.length}`);
   const launch = fields.launch.given
     ? reader.items(fields.launch).map((word) => reader.required(word, WORD))
     : null;
@@ -254,6 +271,9 @@ export function parseGangPlan(text: string, fileName: string): GangPlanFile {
     launch,
     members,
   };
+  if (plan.reservation === 'algorithm-2' && !plan.shaping) {
+    reader.note(fields.reservation, 'algorithm-2 is carried out by shaping, which is off');
+  }
   if (reader.problems.length > 0) throw new GangPlanError(fileName, reader.problems);
   return plan;
 }

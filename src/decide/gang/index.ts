@@ -11,7 +11,8 @@ export {
   scenarioOf,
   type TrafficDirection,
 } from './cluster.ts';
-export { bestOrder, type Job, PRIORITY_WEIGHTS, type Scheduled, scheduleOf } from './order.ts';
+export { isLate } from './late.ts';
+export { bestOrder, type Job, type Scheduled, scheduleOf } from './order.ts';
 export {
   gangPolicies,
   type GangPolicy,

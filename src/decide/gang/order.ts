@@ -3,7 +3,7 @@
 // many jobs: the sum of weighted completions is least by Smith's rule (weight over length, largest first; Smith 1956), deadlines
 // permitting.
 
-import type { Priority } from '../../model/index.ts';
+import { type Priority, PRIORITY_WEIGHTS } from '../../model/index.ts';
 
 export interface Job {
   readonly name: string;
@@ -14,9 +14,6 @@ export interface Job {
   /** Cautiously: what a deadline is held against. */
   readonly highLengthMs: number;
 }
-
-/** What a ms of completion weighs. */
-export const PRIORITY_WEIGHTS: Readonly<Record<Priority, number>> = { high: 4, medium: 2, low: 1 };
 
 export interface Scheduled {
   readonly job: Job;

@@ -74,7 +74,8 @@ export function sharesOf(
       RANK[urgent ? 'high' : priority] < RANK[best] ? (urgent ? 'high' : priority) : best,
     'low',
   );
-  const workload = promised(highest, linkBytesPerSec, limits, requests + least * count);
+  // Without a floor it still has a class, and a class has something.
+  const workload = Math.max(least, promised(highest, linkBytesPerSec, limits, requests + least * count));
   const rest = Math.max(least * count, linkBytesPerSec - requests - workload);
   // Beyond its promise a workload borrows before a migration of low priority, and after any other.
   const workloadFirst = highest === 'low';

@@ -16,6 +16,7 @@ import {
   TEXT_LINE,
   textKind,
   YamlReader,
+  YES_NO,
 } from '../../common/index.ts';
 import { ExperimentError } from '../errors.ts';
 import {
@@ -57,24 +58,21 @@ const PRIORITY = choiceKind('medium', 'high', 'low');
 const DEADLINE = durationKind('100ms', '24h');
 const END = choiceKind(...TRAFFIC_ENDS);
 const PROBED = choiceKind('near-src', 'near-dst');
-const YES_NO: Kind<boolean> = {
-  wanted: 'true or false',
-  parse: (text) => (text === 'true' ? true : text === 'false' ? false : undefined),
-  standIn: true,
-};
 /** "80mbit", or from moments on: "80mbit, 2s: 300mbit, 4s: 0mbit". */
 const STEPS: Kind<readonly RateStep[]> = {
   wanted: 'a rate, or rates from moments on such as "80mbit, 2s: 300mbit"',
   parse: (text) => {
     const steps = text.split(',').map((part, i): RateStep => {
-      const [at, rate] = part.includes(':') ? part.split(':') : ['0ms', part];
-      if (i > 0 && !part.includes(':')) return { fromMs: Number.NaN, bytesPerSec: 0 };
+      const [at, rate, ...more] = part.includes(':') ? part.split(':') : ['0ms', part];
+      if (more.length > 0 || (i > 0 && !part.includes(':'))) return { fromMs: Number.NaN, bytesPerSec: 0 };
       return {
         fromMs: parseDurationMs(at?.trim() ?? ''),
         bytesPerSec: parseRateBytesPerSec(rate?.trim() ?? ''),
       };
     });
-    const inOrder = steps.every(({ fromMs }, i) => i === 0 || fromMs > (steps[i - 1]?.fromMs ?? 0));
+    const inOrder = steps.every(
+      ({ fromMs }, i) => fromMs >= 0 && (i === 0 || fromMs > (steps[i - 1]?.fromMs ?? 0)),
+    );
     return inOrder ? steps : undefined;
   },
   standIn: [],
@@ -154,6 +152,12 @@ function readPolicy(reader: YamlReader, place: FilePlace): TrafficPolicy {
   };
 }
 
+/** Runs are told apart by these names. */
+function checkOnce(reader: YamlReader, place: FilePlace, named: readonly { readonly name: string }[]): void {
+  const twice = named.find(({ name }, i) => named.findIndex((other) => other.name === name) !== i);
+  if (twice !== undefined) reader.note(place, `the name ${twice.name} is given twice`);
+}
+
 /** @throws ExperimentError with all problems */
 export function parseTraffic(text: string, fileName: string): TrafficExperiment {
   const reader = new YamlReader(text);
@@ -172,6 +176,8 @@ export function parseTraffic(text: string, fileName: string): TrafficExperiment 
     cases: reader.items(fields.cases).map((each) => readCase(reader, each, shared)),
     policies: reader.items(fields.policies).map((each) => readPolicy(reader, each)),
   };
+  checkOnce(reader, fields.cases, experiment.cases);
+  checkOnce(reader, fields.policies, experiment.policies);
   if (reader.problems.length > 0) throw new ExperimentError(fileName, reader.problems);
   return experiment;
 }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the windows of a traffic run say: whether floors were kept, how much of the link was used, when all was over.
 
-import type { TrafficRecord } from '../../experiment/index.ts';
+import type { FlowWindows, TrafficRecord } from '../../experiment/index.ts';
+import { PRIORITY_WEIGHTS } from '../../model/index.ts';
 
 /** Of a floor or an offer, so much has to arrive in a window. */
 const KEPT_RATIO = 0.95;
 /** After a step of the offer the link has a second to be full again. */
 const SETTLING_MS = 1000;
-const PRIORITY_WEIGHTS = { high: 4, medium: 2, low: 1 } as const;
 
 /** Windows that lie between two moments as a whole, as their numbers. */
 function windowsWithin(
@@ -24,13 +24,9 @@ function windowsWithin(
   );
 }
 
-/** What a flow's sender gave within a window of its receiver, in proportion to how the two overlap. */
-function sentWithin(
-  {
-    startMs,
-    windowMs,
-    bytes,
-  }: { readonly startMs: number; readonly windowMs: number; readonly bytes: readonly number[] },
+/** Bytes within two moments of what is counted in windows, in proportion to how they overlap. */
+export function bytesWithin(
+  { startMs, windowMs, bytes }: Pick<FlowWindows, 'startMs' | 'windowMs' | 'bytes'>,
   fromMs: number,
   toMs: number,
 ): number {
@@ -44,23 +40,29 @@ function sentWithin(
   return sum;
 }
 
+/** Flows that leave through the NIC of which the floor is: those of the VMs that stay at the source. */
+export function leavingSource({ flows }: Pick<TrafficRecord, 'flows'>): TrafficRecord['flows'] {
+  return flows.filter(({ from }) => from === 'near-src');
+}
+
 /**
- * The share of the receivers' windows during the migrations in which what arrived is at least 95 % of the floor, or of the offer
+ * The share of windows during the migrations in which of what leaves the source at least 95 % of the floor arrives, or of the offer
  * where that is less. Several flows share one floor. Null where there is nothing to hold against it.
  */
 export function floorKeptRatio(record: TrafficRecord, floorBytesPerSec: number): number | null {
-  const { beganMs, endedMs, flows } = record;
+  const { beganMs, endedMs } = record;
+  const flows = leavingSource(record);
   const [first] = flows;
   if (beganMs === null || endedMs === null || first === undefined) return null;
-  const { startMs, windowMs, bytes } = first.received;
+  // The sender's windows: a receiver counts none after what arrived last.
+  const { startMs, windowMs, bytes } = first.sent;
   const windows = windowsWithin({ startMs, windowMs, count: bytes.length }, beganMs, endedMs);
   if (windows.length === 0) return null;
   const kept = windows.filter((i) => {
     const [fromMs, toMs] = [startMs + i * windowMs, startMs + (i + 1) * windowMs];
-    const arrived = flows.reduce((sum, { received }) => sum + sentWithin(received, fromMs, toMs), 0);
-    const offered = flows.reduce((sum, { sent }) => sum + sentWithin(sent, fromMs, toMs), 0);
-    const owed = Math.min((floorBytesPerSec * windowMs) / 1000, offered);
-    return arrived >= KEPT_RATIO * owed;
+    const sum = (of: 'sent' | 'received'): number =>
+      flows.reduce((total, flow) => total + bytesWithin(flow[of], fromMs, toMs), 0);
+    return sum('received') >= KEPT_RATIO * Math.min((floorBytesPerSec * windowMs) / 1000, sum('sent'));
   });
   return kept.length / windows.length;
 }

@@ -43,7 +43,14 @@ const COLUMNS: readonly Column[] = [
   { head: 'policy', cell: (row) => plain(row.policy) },
   {
     head: 'runs',
-    cell: ({ runs, failed }) => plain(failed === 0 ? `${runs}` : `${runs}, ${failed} failed`),
+    cell: ({ runs, disturbed, failed }) =>
+      plain(
+        [
+          `${runs}`,
+          ...(disturbed === 0 ? [] : [`${disturbed} disturbed`]),
+          ...(failed === 0 ? [] : [`${failed} failed`]),
+        ].join(', '),
+      ),
   },
   { head: 'completed', cell: ({ completed }) => plain(`${completed}`) },
   { head: 'total time', cell: ({ tmtMs }) => withInterval(tmtMs, formatMs) },

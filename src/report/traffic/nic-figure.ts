@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who had the source's link over time in one run: workload below, migrations on top of it, the workload's offer and its floor
-// drawn in.
+// Who had the source's link over time in one run: workload below, migrations on top of it (and what migrating guests send, where they
+// do), the workload's offer and its floor drawn in.
 
-import type { TrafficExperiment, TrafficRecord } from '../../experiment/index.ts';
+import type { FlowWindows, TrafficExperiment, TrafficRecord } from '../../experiment/index.ts';
 import { linearScale } from '../figures/scale.ts';
 import { bottomAxis, label, leftAxis, linePath, segment, svgFigure } from '../figures/svg.ts';
 import { fitText } from '../figures/text.ts';
 import { el, type Markup } from '../markup.ts';
+import { bytesWithin, leavingSource } from './figures.ts';
 
 const WIDTH_PX = 560;
 const LEFT_PX = 52;
@@ -22,32 +23,13 @@ interface Sample {
   readonly mbit: number;
 }
 
-interface Windows {
-  readonly startMs: number;
-  readonly windowMs: number;
-  readonly bytes: readonly number[];
-}
-
 function mbitOf(bytes: number, ms: number): number {
   return (bytes * BITS) / (ms * 1000);
 }
 
-/** Flows that leave the source's host: those of its own VMs. */
-function leaving(record: TrafficRecord): TrafficRecord['flows'] {
-  return record.flows.filter(({ from }) => from === 'near-src');
-}
-
-/** Mean rate of windows within another one's bounds. */
-function within(windows: readonly Windows[], fromMs: number, toMs: number): number {
-  let bytes = 0;
-  for (const { startMs, windowMs, bytes: counts } of windows) {
-    for (let i = Math.max(0, Math.floor((fromMs - startMs) / windowMs)); i < counts.length; i++) {
-      const begin = startMs + i * windowMs;
-      if (begin >= toMs) break;
-      const overlapMs = Math.min(toMs, begin + windowMs) - Math.max(fromMs, begin);
-      if (overlapMs > 0) bytes += ((counts[i] ?? 0) * overlapMs) / windowMs;
-    }
-  }
+/** Mean rate of several within a window. */
+function rateWithin(windows: readonly FlowWindows[], fromMs: number, toMs: number): number {
+  const bytes = windows.reduce((sum, each) => sum + bytesWithin(each, fromMs, toMs), 0);
   return mbitOf(bytes, toMs - fromMs);
 }
 
@@ -69,19 +51,19 @@ export function nicFigure(
   const shown = sentBytes
     .map((bytes, i) => ({ beginMs: startMs + i * windowMs, bytes }))
     .filter(({ beginMs }) => beginMs >= beganMs - MARGIN_MS && beginMs + windowMs <= endedMs + MARGIN_MS);
-  const flows = leaving(record);
+  const flows = leavingSource(record);
   const sample = (of: (beginMs: number, bytes: number) => number): Sample[] =>
     shown.map(({ beginMs, bytes }) => ({ atMs: beginMs - beganMs, mbit: of(beginMs, bytes) }));
   const total = sample((_, bytes) => mbitOf(bytes, windowMs));
   const workload = sample((beginMs) =>
-    within(
+    rateWithin(
       flows.map(({ received }) => received),
       beginMs,
       beginMs + windowMs,
     ),
   );
   const offer = sample((beginMs) =>
-    within(
+    rateWithin(
       flows.map(({ sent }) => sent),
       beginMs,
       beginMs + windowMs,
@@ -107,11 +89,13 @@ export function nicFigure(
   };
   const zero = workload.map(({ atMs }) => ({ atMs, mbit: 0 }));
   const floorMbit = experiment.floorBytesPerSec === null ? null : mbitOf(experiment.floorBytesPerSec, 1000);
+  const own = experiment.cases.find(({ name }) => name === record.case);
+  const sends = own?.vms.some(({ sendsBytesPerSec }) => sendsBytesPerSec > 0) === true;
   const legend = [
-    { text: 'migrations', colour: 'var(--c0)', atPx: 0 },
-    { text: 'workload, as it arrives', colour: 'var(--c2)', atPx: 100 },
-    { text: 'its offer', colour: 'var(--c1)', atPx: 270 },
-    ...(floorMbit === null ? [] : [{ text: 'its floor', colour: 'var(--ink)', atPx: 360 }]),
+    { text: sends ? 'migrations, guests' : 'migrations', colour: 'var(--c0)', atPx: 0 },
+    { text: 'workload, as it arrives', colour: 'var(--c2)', atPx: 130 },
+    { text: 'its offer', colour: 'var(--c1)', atPx: 300 },
+    ...(floorMbit === null ? [] : [{ text: 'its floor', colour: 'var(--ink)', atPx: 385 }]),
   ];
   const title = `${record.case}, ${record.policy}`;
   return svgFigure(

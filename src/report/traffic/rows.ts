@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A traffic experiment's results by case and policy: medians with their intervals.
 
-import type { Random } from '../../common/index.ts';
+import { groupBy, type Random } from '../../common/index.ts';
 import type { TrafficExperiment, TrafficRecord } from '../../experiment/index.ts';
 import { type Summary, summarize } from '../statistics.ts';
 import { deadlinesOf, floorKeptRatio, linkUseRatio, weightedCompletionMs } from './figures.ts';
@@ -9,8 +9,9 @@ import { deadlinesOf, floorKeptRatio, linkUseRatio, weightedCompletionMs } from 
 export interface TrafficRow {
   readonly case: string;
   readonly policy: string;
-  /** Undisturbed runs, and those of them in which every guest completed. */
+  /** Runs that were carried out; those of them that the machine disturbed each time; those in which every guest completed. */
   readonly runs: number;
+  readonly disturbed: number;
   readonly completed: number;
   readonly failed: number;
   readonly tmtMs: Summary | null;
@@ -25,20 +26,22 @@ export interface TrafficRow {
   readonly deadlinesMet: number;
   readonly deadlines: number;
   readonly lost: number;
-  /** What was used, newest attempt of each repeat. */
+  /** Those of `runs`. */
   readonly records: readonly TrafficRecord[];
 }
 
-/** The newest attempt of each repeat; of several the last undisturbed one, else the last. */
+/** Of each repeat one attempt: the first undisturbed one, else the last that was carried out, else the last. */
 export function usedRecords(records: readonly TrafficRecord[]): TrafficRecord[] {
-  const used = new Map<string, TrafficRecord>();
-  for (const record of records) {
-    const key = `${record.case}/${record.policy}/${record.repeat}`;
-    const before = used.get(key);
-    const isBetter = before === undefined || before.disturbances.length > 0 || before.outcome === 'failed';
-    if (isBetter) used.set(key, record);
-  }
-  return [...used.values()];
+  const attempts = groupBy(records, (record) => `${record.case}/${record.policy}/${record.repeat}`);
+  return [...attempts.values()].flatMap((all) => {
+    const carriedOut = all.filter(({ outcome }) => outcome === 'carried-out');
+    return (
+      carriedOut.find(({ disturbances }) => disturbances.length === 0) ??
+      carriedOut.at(-1) ??
+      all.at(-1) ??
+      []
+    );
+  });
 }
 
 /** Moments at which the offer stepped, on the clock of the windows. */
@@ -72,6 +75,7 @@ export function trafficRows(
         case: caseName,
         policy,
         runs: carriedOut.length,
+        disturbed: carriedOut.filter(({ disturbances }) => disturbances.length > 0).length,
         completed: carriedOut.filter(({ reason }) => reason === 'all completed').length,
         failed: all.length - carriedOut.length,
         tmtMs: figure(({ gang }) => gang?.tmt_ms),

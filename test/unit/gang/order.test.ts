@@ -7,13 +7,21 @@ import {
   bestOrder,
   gangPolicies,
   gangPolicyByName,
+  isLate,
   type Job,
-  PRIORITY_WEIGHTS,
   scheduleOf,
   startsNow,
   type VmPhase,
 } from '../../../src/decide/index.ts';
-import type { CostOf, GangPlan, GangSituation, GangVm, Priority } from '../../../src/model/index.ts';
+import {
+  type CostOf,
+  type Forecast,
+  type GangPlan,
+  type GangSituation,
+  type GangVm,
+  type Priority,
+  PRIORITY_WEIGHTS,
+} from '../../../src/model/index.ts';
 
 function job(name: string, seconds: number, priority: Priority, deadlineMs: number | null = null): Job {
   return { name, priority, deadlineMs, lengthMs: seconds * 1000, highLengthMs: seconds * 1000 };
@@ -218,5 +226,31 @@ t.test('ours begins the next one while the one before is in its last phase', (t)
   t.same(at('ending', 'waiting', 'waiting'), [names[1]]);
   t.same(at('ended', 'running', 'waiting'), []);
   t.same(at('ended', 'waiting', 'waiting'), [names[1]], 'one that is tried again goes first');
+  t.end();
+});
+
+t.test('late is what no allowed way ends in time', (t) => {
+  const estimate = (expected: number) => ({ expected, low: expected, high: expected });
+  const prediction = (tmtMs: number, downtimeMs: number) => ({
+    ...{ rounds: 0, tmtMs: estimate(tmtMs), downtimeMs: estimate(downtimeMs) },
+    ...{ bytes: estimate(1), dirtyAtSwitchBytes: 1 },
+  });
+  const forecast = {
+    ...{ atMs: 0, ready: true, bandwidthBytesPerSec: 1e8, curve: null, errorRatio: 0.1, longestWindowMs: 0 },
+    ...{ plateau: null, downtimeOverheadMs: 30 },
+    precopy: [prediction(3000, 900), prediction(6000, 200)],
+    postcopy: [prediction(4000, 30)],
+  } as unknown as Forecast;
+  const objective = {
+    maxDowntimeMs: 300,
+    allowDowntimeMs: null,
+    deadlineMs: null,
+    postcopy: 'allowed',
+  } as const;
+  t.equal(isLate(forecast, objective, 5000), false);
+  t.equal(isLate(forecast, objective, 3500), true, 'a stop at once would exceed the maximum downtime');
+  t.equal(isLate(forecast, { ...objective, postcopy: 'forbidden' }, 5000), true);
+  t.equal(isLate(forecast, { ...objective, allowDowntimeMs: 1000 }, 3500), false);
+  t.equal(isLate({ ...forecast, ready: false }, objective, 0), false, 'nothing is known yet');
   t.end();
 });

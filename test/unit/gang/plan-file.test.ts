@@ -68,6 +68,19 @@ t.test('floors above the link, a retry that cannot be, unknown keys and hosts th
   t.match(problemsOf(GOOD.replace('defaults:', 'defualts:')), /did you mean defaults\?/);
   t.match(problemsOf(GOOD.replace('root@b', '-oProxyCommand=x')), /destination\.ssh: expected a host/);
   t.match(problemsOf(GOOD.replace("'tcp:10.0.0.2:4442'", 'unix:/x')), /where the destination listens/);
+  t.match(
+    problemsOf(GOOD.replace('tap: tap0', 'tap: tap0, technique: hybrid, postcopy: forbidden')),
+    /technique hybrid needs post-copy/,
+  );
+  t.match(
+    problemsOf(GOOD.replace("'tcp:10.0.0.2:4442'", "'tcp:10.0.0.3:4441'")),
+    /the port 4441 is that of db already/,
+    'streams are told apart by ports',
+  );
+  t.match(
+    problemsOf(`${GOOD}shaping: false\nreservation: algorithm-2\n`),
+    /carried out by shaping, which is off/,
+  );
   t.match(problemsOf('vms: []'), /plan\.yaml:1: schema/);
   t.end();
 });

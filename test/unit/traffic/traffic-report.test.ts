@@ -193,6 +193,8 @@ t.test('rows, table and page of runs made by hand', (t) => {
   const markdown = trafficMarkdown(experiment, rows);
   t.match(markdown, /\| steps \| ours \| 2 \| 2 \| 2\.00 s \(/);
   t.match(markdown, /\| steps \| unshaped \| 0, 1 failed \|/);
+  const only = trafficRows(experiment, [disturbed], 1e7, seededRandom(1));
+  t.match(only[0], { runs: 1, disturbed: 1 }, 'better one that was disturbed than none, and it is said');
   const html = trafficHtml({ experiment, rows, linkBytesPerSec: 1e7, machine: { cpu: '<b>' } });
   t.match(html, /<svg/);
   t.notMatch(html, /<b>/, 'what comes from outside is text');
