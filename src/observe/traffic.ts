@@ -77,7 +77,7 @@ function trafficBetween(before: TrafficReading, now: TrafficReading): HostTraffi
   if (nic === null || migration === null) return null;
   const vms = [...now.counts.vms].map(([name, count]) => {
     const was = before.counts.vms.get(name);
-    const rates = was === undefined ? null : ratesBetween(was, count, passedMs, wireBytesOfFrames);
+    const rates = was === undefined ? null : ratesBetween(was, count, passedMs, wireBytesOfPackets);
     return { name, ...(rates ?? NONE) };
   });
   return { atMs: now.atMs, nic, migration, workload: less(nic, migration), vms };

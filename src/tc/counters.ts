@@ -20,7 +20,7 @@ export interface CounterPlan {
   readonly ports: readonly number[];
 }
 
-/** Bytes of frames or packets as nftables saw them, and how many. */
+/** What a counter has seen: bytes, and how many frames or packets. Those of nftables have no Ethernet header: wire-bytes.ts. */
 export interface Count {
   readonly bytes: number;
   readonly packets: number;
@@ -34,7 +34,7 @@ export interface VmCount {
 
 export interface Counts {
   readonly vms: ReadonlyMap<string, VmCount>;
-  /** Of the IP packets of all migrations, without link headers. */
+  /** Of all migrations. */
   readonly migration: VmCount;
 }
 

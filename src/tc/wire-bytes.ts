@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What counters say, as bytes on the wire. NICs and nftables count a packet before it is cut into frames (GSO), and frames
-// without what the wire adds; HTB counts after it is cut. Everything here is told in wire bytes, so that the sums agree.
+// What counters say, as bytes on the wire. NICs and nftables count a packet before it is cut into frames (GSO), nftables without
+// its Ethernet header (in a bridge, too), none of them with what the wire adds; HTB counts after it is cut. Everything here is told in wire bytes, so that the sums agree.
 
 import type { Count } from './counters.ts';
 
@@ -12,7 +12,7 @@ const HEADER_BYTES = 20 + 32;
 const MTU_BYTES = 1500;
 
 /**
- * Bytes on the wire of what a NIC (or nftables in the bridge) counted: `bytes` of Ethernet frames, `packets` before they were
+ * Bytes on the wire of what a NIC counted: `bytes` of Ethernet frames, `packets` before they were
  * cut. Where the mean packet is larger than a frame, payload is taken to fill frames of 1448 bytes, each with headers of
  * its own; else each packet is a frame. Of a mixture of large and small packets the small ones' headers are told too low by at
  * most the share that they are of the bytes.
@@ -29,7 +29,7 @@ export function wireBytesOfFrames({ bytes, packets }: Count): number {
   return payload + frames * (header + WIRE_EXTRA_BYTES);
 }
 
-/** The same of IP packets, which are counted without their Ethernet header. */
+/** The same of what nftables counts: packets without their Ethernet header. */
 export function wireBytesOfPackets({ bytes, packets }: Count): number {
   return wireBytesOfFrames({ bytes: bytes + packets * ETHERNET_BYTES, packets });
 }

@@ -10,6 +10,7 @@ import {
   readNicCount,
   TrafficCounters,
   wireBytesOfFrames,
+  wireBytesOfPackets,
   wireBytesOfSegments,
 } from '../../src/tc/index.ts';
 import { createTestbed, ENDPOINTS, namespaceOf, switchInlet } from '../../testbed/index.ts';
@@ -57,7 +58,7 @@ t.test(
       const after = { nic: await readNicCount(place, 'eth0'), link: await link() };
       const vm = (await counters.read()).vms.get('near');
       const wire = {
-        vm: wireBytesOfFrames(vm?.sent ?? { bytes: 0, packets: 0 }),
+        vm: wireBytesOfPackets(vm?.sent ?? { bytes: 0, packets: 0 }),
         nic: wireBytesOfFrames({
           bytes: after.nic.sent.bytes - before.nic.sent.bytes,
           packets: after.nic.sent.packets - before.nic.sent.packets,
