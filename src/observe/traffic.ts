@@ -8,8 +8,8 @@ import {
   type CounterPlan,
   type Counts,
   type CountersUndo,
+  NicCounters,
   type Place,
-  readNicCount,
   TrafficCounters,
   type VmCount,
   wireBytesOfFrames,
@@ -107,15 +107,13 @@ export function foldTraffic(state: TrafficState, reading: TrafficReading): Traff
 /** Watches one host's NIC. */
 export class TrafficTracker implements AsyncDisposable {
   readonly #clock: Clock;
-  readonly #place: Place;
-  readonly #device: string;
+  readonly #nic: NicCounters;
   readonly #counters: TrafficCounters;
   #state: TrafficState = NO_TRAFFIC;
 
   private constructor(clock: Clock, place: Place, device: string, counters: TrafficCounters) {
     this.#clock = clock;
-    this.#place = place;
-    this.#device = device;
+    this.#nic = new NicCounters(place, device);
     this.#counters = counters;
   }
 
@@ -132,7 +130,7 @@ export class TrafficTracker implements AsyncDisposable {
 
   /** Everything since the sample before; null at the first. @throws TcError */
   async sample(): Promise<HostTraffic | null> {
-    const [nic, counts] = await Promise.all([readNicCount(this.#place, this.#device), this.#counters.read()]);
+    const [nic, counts] = await Promise.all([this.#nic.read(), this.#counters.read()]);
     this.#state = foldTraffic(this.#state, { atMs: this.#clock.nowMs(), nic, counts });
     return this.#state.smoothed;
   }
@@ -142,6 +140,7 @@ export class TrafficTracker implements AsyncDisposable {
   }
 
   async close(): Promise<void> {
+    this.#nic.close();
     await this.#counters.close();
   }
 

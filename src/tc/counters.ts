@@ -2,6 +2,7 @@
 // Who uses a NIC: named nftables counters between each VM's TAP device and the NIC, and of the migrations' ports, in a table of
 // our own that changes no packet's way. Counted before segmentation (GSO): see wire-bytes.ts.
 
+import { AskedProgram } from './asked-program.ts';
 import { TcError, TcTakenError } from './errors.ts';
 import { checkDevice, checkPort } from './names.ts';
 import { type Place, placeExists, placeName } from './place.ts';
@@ -119,6 +120,7 @@ export class TrafficCounters implements AsyncDisposable {
   readonly #place: Place;
   readonly #plan: CounterPlan;
   readonly #table: string;
+  #nft: AskedProgram | null = null;
 
   private constructor(place: Place, plan: CounterPlan) {
     this.#place = place;
@@ -151,7 +153,8 @@ export class TrafficCounters implements AsyncDisposable {
 
   /** All counts since they began. @throws TcError */
   async read(): Promise<Counts> {
-    const found = readCounters(await runAt(this.#place, ['nft', '-j', 'list', 'counters']), this.#table);
+    this.#nft ??= AskedProgram.start(this.#place, ['nft', '-j', '-i'], '\n');
+    const found = readCounters(await this.#nft.ask('list counters'), this.#table);
     const count = (name: string): VmCount => ({
       sent: found.get(`${name}_sent`) ?? NO_COUNT,
       received: found.get(`${name}_received`) ?? NO_COUNT,
@@ -166,6 +169,8 @@ export class TrafficCounters implements AsyncDisposable {
   }
 
   async close(): Promise<void> {
+    this.#nft?.stop();
+    this.#nft = null;
     await undoCounters({ place: this.#place, table: this.#table });
   }
 

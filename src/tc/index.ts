@@ -19,7 +19,7 @@ export { TcError, TcTakenError, TcUnsupportedError } from './errors.ts';
 export { connectionsTo, localPorts } from './flows.ts';
 export { ifbOf } from './ifb.ts';
 export { type ClassStats, findAnchor, type Qdisc, readClasses, readQdiscs } from './inspect.ts';
-export { parseNicCount, readNicCount } from './nic-counters.ts';
+export { NicCounters, parseNicCount, readNicCount } from './nic-counters.ts';
 export { argvAt, checkHost, HERE, type Place, placeName } from './place.ts';
 export type { ProofPath } from './prove.ts';
 export { runAt } from './run.ts';

@@ -2,6 +2,7 @@
 // A NIC's own counters, as the kernel has them in /proc/net/dev.
 
 import { readFile } from 'node:fs/promises';
+import { AskedProgram } from './asked-program.ts';
 import type { VmCount } from './counters.ts';
 import { TcError } from './errors.ts';
 import { checkDevice } from './names.ts';
@@ -31,4 +32,33 @@ export async function readNicCount(place: Place, device: string): Promise<VmCoun
   const found = parseNicCount(text, checkDevice(device));
   if (found !== null) return found;
   throw new TcError(`there is no NIC ${device} (${placeName(place)})`, { remedy: 'see: ip link' });
+}
+
+/** Says what is in the file whenever it is asked, by a shell's own words: no program is started for it. */
+const TELL = `while IFS= read -r question; do while IFS= read -r line; do echo "$line"; done < ${PATH}; echo; done`;
+
+/** A NIC's counters, read again and again. */
+export class NicCounters {
+  readonly #place: Place;
+  readonly #device: string;
+  #shell: AskedProgram | null = null;
+
+  constructor(place: Place, device: string) {
+    this.#place = place;
+    this.#device = checkDevice(device);
+  }
+
+  /** @throws TcError where there is no such NIC */
+  async read(): Promise<VmCount> {
+    if (this.#place.kind === 'here') return await readNicCount(this.#place, this.#device);
+    this.#shell ??= AskedProgram.start(this.#place, ['sh', '-c', TELL], '\n\n');
+    const found = parseNicCount(await this.#shell.ask(''), this.#device);
+    if (found !== null) return found;
+    throw new TcError(`there is no NIC ${this.#device} (${placeName(this.#place)})`, { remedy: 'see: ip link' });
+  }
+
+  close(): void {
+    this.#shell?.stop();
+    this.#shell = null;
+  }
 }

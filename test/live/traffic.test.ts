@@ -52,7 +52,9 @@ t.test(
         return { bytes: only?.sentBytes ?? 0, packets: only?.sentPackets ?? 0 };
       };
       const before = { nic: await readNicCount(place, 'eth0'), link: await link() };
-      await testbed.runOn('near-src', ['iperf3', '-c', ENDPOINTS.client.ip, '-n', `${FLOW_BYTES}`], {
+      // Slow enough that no queue is full: what is dropped behind the NIC is sent again, and counted by the NIC alone.
+    const flow = ['-n', `${FLOW_BYTES}`, '-b', '150M'];
+    await testbed.runOn('near-src', ['iperf3', '-c', ENDPOINTS.client.ip, ...flow], {
         timeoutMs: 30_000,
       });
       const after = { nic: await readNicCount(place, 'eth0'), link: await link() };
