@@ -19,6 +19,7 @@ import { connectQmp, type QmpClient, QmpConnectError } from '../src/qmp/index.ts
 import { createTrace, readTrace } from '../src/record/index.ts';
 import { policyContext } from '../test/unit/support/policy-context.ts';
 import { benchBitmaps } from './bitmap.ts';
+import { benchForecastSteps } from './forecast-steps.ts';
 
 const MIB = 1024 * 1024;
 const EVENTS = 500;
@@ -175,6 +176,15 @@ try {
     }
     const { p50, p99, samplesCount } = result.latency;
     print(name, samplesCount, p50 * 1000, p99 * 1000);
+  }
+  for (const [observations, withProfile] of [
+    [1000, false],
+    [1000, true],
+    [10_000, true],
+  ] as const) {
+    const { samples, p50Us, p99Us, stateBytes } = benchForecastSteps(observations, withProfile);
+    const of = `${observations} observations${withProfile ? ', a known course' : ''}: state of ${stateBytes} bytes`;
+    print(`forecast: one step after ${of}`, samples, p50Us, p99Us);
   }
   for (const { name, samples, medianMs, bytesPerSec, ofMemoryRatio, grownBytes } of benchBitmaps()) {
     const line = {

@@ -54,7 +54,9 @@ export class NicCounters {
     this.#shell ??= AskedProgram.start(this.#place, ['sh', '-c', TELL], '\n\n');
     const found = parseNicCount(await this.#shell.ask(''), this.#device);
     if (found !== null) return found;
-    throw new TcError(`there is no NIC ${this.#device} (${placeName(this.#place)})`, { remedy: 'see: ip link' });
+    throw new TcError(`there is no NIC ${this.#device} (${placeName(this.#place)})`, {
+      remedy: 'see: ip link',
+    });
   }
 
   close(): void {

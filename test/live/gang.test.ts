@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Many guests by one command: each ends up where it is said to be, whole, and the hosts' network as it was.
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import type { WritePattern } from '../../src/experiment/index.ts';
+import { connectQmp } from '../../src/qmp/index.ts';
+import { LABEL_VARIABLE } from '../../testbed/host/process-identity.ts';
 import { runController, startController } from '../../testbed/stage/controller.ts';
 import { GangStage, type StagedGuest } from '../../testbed/stage/gang-stage.ts';
 import { openLaboratory } from '../../testbed/stage/laboratory.ts';
@@ -57,6 +60,7 @@ interface GangDocument {
     readonly name: string;
     readonly start_ms: number;
     readonly end_ms: number;
+    readonly attempts: number;
     readonly migration: { readonly outcome: string; readonly transferred_bytes: number };
   }[];
 }
@@ -157,6 +161,49 @@ t.test(
     }
   },
 );
+
+/** A program that starts the destination anew, as an operator's would: in the background, and back when it can be asked. */
+function launcher(folder: string, { destination }: StagedGuest): string {
+  const words = (file: string): string[] =>
+    readFileSync(`/proc/${destination.pid}/${file}`, 'utf8').split('\0').slice(0, -1);
+  const quoted = (all: readonly string[]): string => all.map((word) => `'${word}'`).join(' ');
+  // Its testbed knows its processes by that.
+  const label = words('environ').filter((word) => word.startsWith(`${LABEL_VARIABLE}=`));
+  const path = join(folder, 'launch.sh');
+  const namespace = execFileSync('ip', ['netns', 'identify', `${destination.pid}`], {
+    encoding: 'utf8',
+  }).trim();
+  const lines = [
+    '#!/bin/sh',
+    `rm -f '${destination.qmpPath}' '${destination.monitorPath}' '${destination.controlPath}'`,
+    `${quoted(['setsid', 'env', ...label, 'ip', 'netns', 'exec', namespace, ...words('cmdline')])} </dev/null >/dev/null &`,
+    `while [ ! -S '${destination.monitorPath}' ]; do sleep 0.05; done`,
+  ];
+  writeFileSync(path, `${lines.join('\n')}\n`, { mode: 0o700 });
+  return path;
+}
+
+t.test('a guest whose destination dies is tried once more, on a new one', async (t) => {
+  const stage = await stageWith(t, { a: { pattern: CALM, plan: { 'on-failure': 'retry' } } });
+  const { plan, env } = folders(t);
+  const [a] = stage.staged;
+  if (a === undefined) throw new Error('no guest');
+  const launch = [launcher(dirname(plan), a), '{name}'];
+  a.destination.kill('SIGKILL');
+  await a.destination.exited;
+  writeFileSync(plan, stage.planText({ launch }));
+  const { ended } = startController(['gang', plan, '--json'], (line) => t.comment(line), env);
+  while ((await migrationStatus(a.source)) !== 'active') await delay(20);
+  {
+    await using client = await connectQmp(a.destination.monitorPath);
+    await client.execute('quit');
+  }
+  const result = await ended;
+  t.equal(result.exitCode, 0, result.stderr);
+  const { vms } = JSON.parse(result.stdout) as GangDocument;
+  t.match(vms, [{ attempts: 2, migration: { outcome: 'completed' } }]);
+  await checkWhole(t, stage, a, 'destination');
+});
 
 t.test('what cannot be is refused before anything is changed', async (t) => {
   const stage = await stageWith(t, { a: { pattern: CALM, plan: {} } });

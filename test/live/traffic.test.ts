@@ -53,8 +53,8 @@ t.test(
       };
       const before = { nic: await readNicCount(place, 'eth0'), link: await link() };
       // Slow enough that no queue is full: what is dropped behind the NIC is sent again, and counted by the NIC alone.
-    const flow = ['-n', `${FLOW_BYTES}`, '-b', '150M'];
-    await testbed.runOn('near-src', ['iperf3', '-c', ENDPOINTS.client.ip, ...flow], {
+      const flow = ['-n', `${FLOW_BYTES}`, '-b', '150M'];
+      await testbed.runOn('near-src', ['iperf3', '-c', ENDPOINTS.client.ip, ...flow], {
         timeoutMs: 30_000,
       });
       const after = { nic: await readNicCount(place, 'eth0'), link: await link() };
