@@ -2,6 +2,7 @@
 // One VM of a gang: its technique as a policy, and its migration from begin to end, whatever becomes of it.
 
 import { join } from 'node:path';
+import { JournalLockedError } from '../../act/index.ts';
 import { type Clock, EXIT, messageOf, RefusedError, SlackwaterError } from '../../common/index.ts';
 import { isLate, policyByName, type VmPhase } from '../../decide/index.ts';
 import type { Objective, Outcome, PlannedVm, Policy, Technique } from '../../model/index.ts';
@@ -90,6 +91,10 @@ function outcomeOfError(error: unknown, member: GangMember, begun: boolean, inte
   const command = `slackwater status --qmp ${member.source} --dest-qmp ${member.destination}`;
   return { ...outcomeWithout('unknown', reason, false), command };
 }
+
+/** A guardian asks again and again while an end does not answer, five seconds apart at most. */
+const GUARDIAN_MS = 20_000;
+const GUARDIAN_POLL_MS = 250;
 
 export interface MemberStart {
   readonly planned: PlannedVm;
@@ -211,29 +216,31 @@ export class GangMemberRun {
       const { launch } = this.#file;
       if (launch !== null) await launchDestination(launch, name, signal);
       const options = memberOptions(this.member, planned.technique, this.#file, this.#deps);
-      this.#outcome = await migrate(
-        {
-          ...options,
-          objective: within(options.objective, nowMs),
-          linkBytesPerSec: bandwidthBytesPerSec,
-          bandwidthLimit: this.limit,
-        },
-        {
-          clock,
-          program,
-          ...(directory === undefined ? {} : { directory }),
-          ...(signal === undefined ? {} : { signal }),
-          restoresFirst: false,
-          gate: () => turn,
-          reporter: {
-            progress: (progress) => {
-              this.#progress = progress;
-            },
-            decision: (action, carriedOut) => reporter.decision(name, action, carriedOut),
-            note: (text) => reporter.note(`${name}: ${text}`),
-            confirm: () => Promise.resolve(false),
+      this.#outcome = await this.#whenFree(() =>
+        migrate(
+          {
+            ...options,
+            objective: within(options.objective, nowMs),
+            linkBytesPerSec: bandwidthBytesPerSec,
+            bandwidthLimit: this.limit,
           },
-        },
+          {
+            clock,
+            program,
+            ...(directory === undefined ? {} : { directory }),
+            ...(signal === undefined ? {} : { signal }),
+            restoresFirst: false,
+            gate: () => turn,
+            reporter: {
+              progress: (progress) => {
+                this.#progress = progress;
+              },
+              decision: (action, carriedOut) => reporter.decision(name, action, carriedOut),
+              note: (text) => reporter.note(`${name}: ${text}`),
+              confirm: () => Promise.resolve(false),
+            },
+          },
+        ),
       );
     } catch (error) {
       this.#outcome = outcomeOfError(error, this.member, this.#phase === 'running', signal?.aborted === true);
@@ -248,6 +255,21 @@ export class GangMemberRun {
     this.#phase = this.#mayRetry() ? 'waiting' : 'ended';
     if (this.#phase === 'waiting') reporter.note(`${name} is tried once more: ${this.#outcome.reason}`);
     this.#progress = null;
+  }
+
+  /** The guardian of an attempt that failed may still be putting things back: a later one waits for it. */
+  async #whenFree<T>(attempt: () => Promise<T>): Promise<T> {
+    const { clock, signal } = this.#deps;
+    const untilMs = clock.nowMs() + GUARDIAN_MS;
+    for (;;) {
+      try {
+        return await attempt();
+      } catch (error) {
+        const isOurs = error instanceof JournalLockedError && this.#attempts > 1;
+        if (!isOurs || signal?.aborted === true || clock.nowMs() >= untilMs) throw error;
+        await clock.sleep(GUARDIAN_POLL_MS);
+      }
+    }
   }
 
   #mayRetry(): boolean {
