@@ -3,15 +3,7 @@
 // time: every guest runs once and is whole, and network and QEMU settings are exactly as before. A line of JSON each in
 // DIR/gang-kills.jsonl; called again, it goes on after the last.
 
-import {
-  appendFileSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -21,6 +13,7 @@ import { startController } from '../testbed/stage/controller.ts';
 import { GangStage } from '../testbed/stage/gang-stage.ts';
 import { openLaboratory } from '../testbed/stage/laboratory.ts';
 import { gangProblems, gangSnapshot, restorer } from '../testbed/soak/gang-check.ts';
+import { openLines } from './resumable-lines.ts';
 
 const { values } = parseArgs({
   options: {
@@ -83,29 +76,21 @@ async function killedGang(index: number): Promise<Result> {
     restore();
     const problems = await gangProblems(stage, before, restore);
     if (existsSync(env.SLACKWATER_RUNTIME_DIR)) problems.push('journals stay behind');
+    // One that was refused, or failed by itself, has shown nothing of being killed.
+    if (exitCode !== null && exitCode !== 0) problems.push(`the gang ended by itself with ${exitCode}`);
     return { index, killedAfterMs: Math.round(killedAfterMs), exitCode, problems };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-const file = join(values.results, 'gang-kills.jsonl');
-mkdirSync(values.results, { recursive: true });
-const text = existsSync(file) ? readFileSync(file, 'utf8') : '';
-// A line that a killed soak has not ended is no result, and gone.
-const whole = text.slice(0, text.lastIndexOf('\n') + 1);
-if (whole !== text) writeFileSync(file, whole);
-const results = whole
-  .split('\n')
-  .filter((line) => line !== '')
-  .map((line) => JSON.parse(line) as Result);
-for (let index = results.length; index < Number(values.count); index++) {
+const lines = openLines<Result>(values.results, 'gang-kills.jsonl');
+for (let index = lines.results.length; index < Number(values.count); index++) {
   const result = await killedGang(index);
-  results.push(result);
-  appendFileSync(file, `${JSON.stringify(result)}\n`);
+  lines.append(result);
   const how = result.exitCode === null ? `killed after ${result.killedAfterMs} ms` : 'ended before';
   say(`${index + 1}: ${how}: ${result.problems.length === 0 ? 'held' : result.problems.join('; ')}`);
 }
-const failed = results.filter(({ problems }) => problems.length > 0).length;
-say(`${results.length} gangs, ${failed} with problems`);
+const failed = lines.results.filter(({ problems }) => problems.length > 0).length;
+say(`${lines.results.length} gangs, ${failed} with problems`);
 process.exitCode = failed > 0 ? 1 : 0;

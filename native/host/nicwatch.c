@@ -6,42 +6,14 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <time.h>
 #include <unistd.h>
-
-#define NS_PER_SEC 1000000000ll
-#define NS_PER_MS 1000000ll
+#include "report.h"
 
 enum { WINDOWS_MAX = 36000, FIELDS = 4 };
 
 static const char *const FIELD_NAMES[FIELDS] = {"sent_bytes", "sent_packets", "received_bytes", "received_packets"};
-static volatile sig_atomic_t stop;
 static int64_t windows[WINDOWS_MAX][FIELDS];
-
-static void on_signal(int number)
-{
-    (void)number;
-    stop = 1;
-}
-
-static int64_t now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * NS_PER_SEC + t.tv_nsec;
-}
-
-static _Noreturn void die(const char *what)
-{
-    perror(what);
-    exit(1);
-}
 
 // Of /proc/net/dev, which is the namespace's own: eight fields received, then eight sent.
 static void read_counters(int fd, const char *device, int64_t *into)
@@ -91,10 +63,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: nicwatch -d DEVICE [-w WINDOW_MS]\n");
         return 2;
     }
-    struct sigaction action = {.sa_handler = on_signal};
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGINT, &action, NULL);
-    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    stop_on_signals();
     int fd = open("/proc/thread-self/net/dev", O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         die("/proc/thread-self/net/dev");

@@ -14,18 +14,10 @@
 #include <errno.h>
 #include <poll.h>
 #include <sched.h>
-#include <signal.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
-
-#define NS_PER_SEC 1000000000ll
-#define NS_PER_MS 1000000ll
+#include "report.h"
 
 enum {
     // Ethernet 14, IP 20, UDP 8, checksum 4, preamble 8, gap 12.
@@ -43,30 +35,10 @@ struct step {
     int64_t bytes_per_sec;
 };
 
-static volatile sig_atomic_t stop;
 static int64_t windows[WINDOWS_MAX];
 static int64_t packets;
 static int64_t window_ns = 100 * NS_PER_MS;
 static int windows_used;
-
-static void on_signal(int number)
-{
-    (void)number;
-    stop = 1;
-}
-
-static int64_t now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * NS_PER_SEC + t.tv_nsec;
-}
-
-static _Noreturn void die(const char *what)
-{
-    perror(what);
-    exit(1);
-}
 
 static _Noreturn void usage(void)
 {
@@ -261,11 +233,7 @@ int main(int argc, char **argv)
     }
     if (port < 1 || port > 65535 || window_ns < NS_PER_MS)
         usage();
-    struct sigaction action = {.sa_handler = on_signal};
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGINT, &action, NULL);
-    // Nobody is left who would read what it counts.
-    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    stop_on_signals();
     struct sched_param priority = {.sched_priority = 1};
     sched_setscheduler(0, SCHED_FIFO, &priority);
     if (strcmp(what, "send") == 0 && address != NULL && used > 0)

@@ -33,7 +33,7 @@ function keyOf(undo: HostUndo): string {
 }
 
 /** What is to be undone, in words. */
-export function describeUndo(undo: HostUndo): string {
+function describeUndo(undo: HostUndo): string {
   if (undo.kind === 'counters') return `counters ${undo.counters.table} (${placeName(undo.counters.place)})`;
   const { device, direction, place } = undo.nic;
   return `shaping of what ${device} ${direction === 'send' ? 'sends' : 'receives'} (${placeName(place)})`;

@@ -140,7 +140,7 @@ export class TrafficTracker implements AsyncDisposable {
   }
 
   async close(): Promise<void> {
-    this.#nic.close();
+    await this.#nic.close();
     await this.#counters.close();
   }
 

@@ -2,7 +2,7 @@
 // Who uses a NIC: named nftables counters between each VM's TAP device and the NIC, and of the migrations' ports, in a table of
 // our own that changes no packet's way. Counted before segmentation (GSO): see wire-bytes.ts.
 
-import { AskedProgram } from './asked-program.ts';
+import { AskedProgram, endsWith } from './asked-program.ts';
 import { TcError, TcTakenError } from './errors.ts';
 import { checkDevice, checkPort } from './names.ts';
 import { type Place, placeExists, placeName } from './place.ts';
@@ -153,8 +153,9 @@ export class TrafficCounters implements AsyncDisposable {
 
   /** All counts since they began. @throws TcError */
   async read(): Promise<Counts> {
-    this.#nft ??= AskedProgram.start(this.#place, ['nft', '-j', '-i'], '\n');
-    const found = readCounters(await this.#nft.ask('list counters'), this.#table);
+    this.#nft ??= AskedProgram.start(this.#place, ['nft', '-j', '-i'], endsWith('\n'));
+    const { text } = await this.#nft.ask('list counters');
+    const found = readCounters(text, this.#table);
     const count = (name: string): VmCount => ({
       sent: found.get(`${name}_sent`) ?? NO_COUNT,
       received: found.get(`${name}_received`) ?? NO_COUNT,
@@ -169,7 +170,7 @@ export class TrafficCounters implements AsyncDisposable {
   }
 
   async close(): Promise<void> {
-    this.#nft?.stop();
+    await this.#nft?.close();
     this.#nft = null;
     await undoCounters({ place: this.#place, table: this.#table });
   }

@@ -2,7 +2,7 @@
 // A NIC's own counters, as the kernel has them in /proc/net/dev.
 
 import { readFile } from 'node:fs/promises';
-import { AskedProgram } from './asked-program.ts';
+import { AskedProgram, endsWith } from './asked-program.ts';
 import type { VmCount } from './counters.ts';
 import { TcError } from './errors.ts';
 import { checkDevice } from './names.ts';
@@ -51,16 +51,17 @@ export class NicCounters {
   /** @throws TcError where there is no such NIC */
   async read(): Promise<VmCount> {
     if (this.#place.kind === 'here') return await readNicCount(this.#place, this.#device);
-    this.#shell ??= AskedProgram.start(this.#place, ['sh', '-c', TELL], '\n\n');
-    const found = parseNicCount(await this.#shell.ask(''), this.#device);
+    this.#shell ??= AskedProgram.start(this.#place, ['sh', '-c', TELL], endsWith('\n\n'));
+    const { text } = await this.#shell.ask('');
+    const found = parseNicCount(text, this.#device);
     if (found !== null) return found;
     throw new TcError(`there is no NIC ${this.#device} (${placeName(this.#place)})`, {
       remedy: 'see: ip link',
     });
   }
 
-  close(): void {
-    this.#shell?.stop();
+  async close(): Promise<void> {
+    await this.#shell?.close();
     this.#shell = null;
   }
 }

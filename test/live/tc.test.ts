@@ -58,6 +58,12 @@ function shaping(): unknown {
   return [show('qdisc'), show('class'), show('filter')];
 }
 
+/** An administrator's, in place of what is there. */
+function theirTbf(verb: 'add' | 'replace'): void {
+  const tbf = 'handle 7: tbf rate 100mbit burst 32k limit 1m'.split(' ');
+  inA('tc', 'qdisc', verb, 'dev', 'eth0', 'root', ...tbf);
+}
+
 const classes = [
   {
     name: 'migration',
@@ -144,23 +150,7 @@ t.test(
   "an administrator's shaping is not replaced; an HTB of theirs is built beside, and left as it was",
   async (t) => {
     cable(t);
-    inA(
-      'tc',
-      'qdisc',
-      'add',
-      'dev',
-      'eth0',
-      'root',
-      'handle',
-      '7:',
-      'tbf',
-      'rate',
-      '100mbit',
-      'burst',
-      '32k',
-      'limit',
-      '1m',
-    );
+    theirTbf('add');
     const tbf = shaping();
     await t.rejects(open(), TcTakenError);
     t.same(shaping(), tbf);
@@ -310,23 +300,7 @@ t.test(
     );
     t.same(shaping(), before);
     const shaper = await open();
-    inA(
-      'tc',
-      'qdisc',
-      'replace',
-      'dev',
-      'eth0',
-      'root',
-      'handle',
-      '7:',
-      'tbf',
-      'rate',
-      '100mbit',
-      'burst',
-      '32k',
-      'limit',
-      '1m',
-    );
+    theirTbf('replace');
     const theirs = shaping();
     await shaper.close();
     t.same(shaping(), theirs);

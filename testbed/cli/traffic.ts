@@ -6,7 +6,13 @@ import { basename, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { formatMs, messageOf, packageRoot, UsageError } from '../../src/index.ts';
 import { parseTraffic, parseTrafficRecords, type TrafficRecord } from '../../src/experiment/index.ts';
-import { seededRandom, trafficHtml, trafficMarkdown, trafficRows } from '../../src/report/index.ts';
+import {
+  seededRandom,
+  trafficHtml,
+  trafficMarkdown,
+  type TrafficPage,
+  trafficRows,
+} from '../../src/report/index.ts';
 import { ResultsStore } from '../experiment/results-store.ts';
 import { parseLink } from '../index.ts';
 import { openLaboratory } from '../stage/laboratory.ts';
@@ -70,34 +76,42 @@ async function runCommand(file: string, flags: RunFlags, { signal }: CommandEnvi
   }
 }
 
-function reportCommand(directory: string, flags: { readonly out?: string }): void {
+function readPage(directory: string): TrafficPage {
   const experiment = parseTraffic(readText(join(directory, 'experiment.yaml')), 'experiment.yaml');
   const records = parseTrafficRecords(readText(join(directory, 'runs.jsonl')));
   const linkBytesPerSec = parseLink(experiment.link).rateBytesPerSec;
-  const rows = trafficRows(experiment, records, linkBytesPerSec, seededRandom(SEED));
   const machinePath = join(directory, 'machine.json');
-  const machine = existsSync(machinePath)
-    ? (JSON.parse(readText(machinePath)) as Record<string, string | number | null>)
-    : {};
-  const out = resolve(flags.out ?? join(directory, 'report'));
-  mkdirSync(out, { recursive: true });
-  const files = {
-    'report.html': trafficHtml({ experiment, rows, linkBytesPerSec, machine }),
-    'report.md': trafficMarkdown(experiment, rows),
+  return {
+    experiment,
+    linkBytesPerSec,
+    rows: trafficRows(experiment, records, linkBytesPerSec, seededRandom(SEED)),
+    machine: existsSync(machinePath)
+      ? (JSON.parse(readText(machinePath)) as Record<string, string | number | null>)
+      : {},
   };
-  for (const [name, content] of Object.entries(files)) {
-    writeFileSync(join(out, name), content);
-    process.stdout.write(`${join(out, name)}\n`);
-  }
 }
 
-/** Records are small: all of them are kept, logs are not. */
+function write(path: string, content: string): void {
+  writeFileSync(path, content);
+  process.stdout.write(`${path}\n`);
+}
+
+function reportCommand(directory: string, flags: { readonly out?: string }): void {
+  const page = readPage(directory);
+  const out = resolve(flags.out ?? join(directory, 'report'));
+  mkdirSync(out, { recursive: true });
+  write(join(out, 'report.html'), trafficHtml(page));
+  write(join(out, 'report.md'), trafficMarkdown(page.experiment, page.rows));
+}
+
+/** Records are small: all of them are kept, logs are not. Figures can be drawn of them at any time. */
 function publishCommand(directory: string, to: string): void {
+  const { experiment, rows } = readPage(directory);
   mkdirSync(to, { recursive: true });
   for (const name of ['experiment.yaml', 'machine.json', 'runs.jsonl']) {
     copyFileSync(join(directory, name), join(to, name));
   }
-  reportCommand(to, { out: to });
+  write(join(to, 'report.md'), trafficMarkdown(experiment, rows));
 }
 
 export function registerTraffic(program: Command, environment: CommandEnvironment): void {

@@ -20,7 +20,7 @@ export interface TakenRatios {
 }
 
 /** More than this taken away makes a run incomparable. */
-export const MAX_TAKEN_RATIO = 0.03;
+const MAX_TAKEN_RATIO = 0.03;
 
 /** The first line of /proc/stat: user nice system idle iowait irq softirq steal guest guest_nice. */
 export function parseCpuTimes(stat: string): CpuTimes {
@@ -53,14 +53,20 @@ export function foreignRatio(before: MachineUse, after: MachineUse): number {
   return totalTicks > 0 ? Math.max(0, after.foreignTicks - before.foreignTicks) / totalTicks : 0;
 }
 
-/** Reasons in words; none: undisturbed. */
-export function disturbancesOf(run: MeasuredRun, { steal, foreign }: TakenRatios): string[] {
-  const reasons: string[] = [];
+/** What was taken away, in words; none: too little to matter. */
+export function takenReasons({ steal, foreign }: TakenRatios): string[] {
   const percent = (ratio: number): string => `${(ratio * 100).toFixed(1)} %`;
-  if (steal > MAX_TAKEN_RATIO) reasons.push(`the machine's host took ${percent(steal)} of its CPU time`);
-  if (foreign !== null && foreign > MAX_TAKEN_RATIO) {
-    reasons.push(`other programs took ${percent(foreign)} of the machine's CPU time`);
-  }
+  return [
+    ...(steal > MAX_TAKEN_RATIO ? [`the machine's host took ${percent(steal)} of its CPU time`] : []),
+    ...(foreign !== null && foreign > MAX_TAKEN_RATIO
+      ? [`other programs took ${percent(foreign)} of the machine's CPU time`]
+      : []),
+  ];
+}
+
+/** Reasons in words; none: undisturbed. */
+export function disturbancesOf(run: MeasuredRun, taken: TakenRatios): string[] {
+  const reasons = takenReasons(taken);
   if (run.guestDowntime?.disturbed === true) {
     const { atLeastMs, silenceMs } = run.guestDowntime;
     reasons.push(

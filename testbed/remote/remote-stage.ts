@@ -6,18 +6,12 @@ import { writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { MigrationHost } from '../../src/experiment/index.ts';
-import {
-  type CoherenceReport,
-  GUEST_CPU_MODEL,
-  GUEST_MACHINE_TYPE,
-  GuestControl,
-  guestKernelCommandLine,
-  type GuestSpec,
-} from '../guest/index.ts';
+import { type CoherenceReport, GuestControl, type GuestSpec } from '../guest/index.ts';
 import { ensureAppImage } from '../image/index.ts';
 import { parseNonzeroPages, type RunningKvload, startKvload, startProber } from '../measure/index.ts';
 import { measureGoodputTo } from '../net/goodput.ts';
 import { awaitGuest } from '../stage/await-guest.ts';
+import { guestQemu } from '../stage/guest-qemu.ts';
 import { migrationUri, warmBytes } from '../stage/migration-figures.ts';
 import type { LoadOptions, MigrationStage, StageProber } from '../stage/migration-stage.ts';
 import { measureOffset, offsetBetween, realtimeLessMonotonicMs } from './clock-offset.ts';
@@ -228,7 +222,6 @@ export class RemoteStage implements MigrationStage {
 
   async #launch(where: 'source' | 'destination', at: Hypervisor, incoming: boolean): Promise<void> {
     this.#started += 1;
-    const { memoryMib, vcpus } = this.guest;
     const qemu = await launchQemu(at.keeper, {
       run: this.#run,
       label: `${where}-${this.#started}`,
@@ -236,16 +229,8 @@ export class RemoteStage implements MigrationStage {
       devicePath: at.devicePath,
       mac: guestMac(this.#guestIp),
       guest: {
+        ...guestQemu(this.#remote.accelerator, at, this.guest),
         qemuPath: at.host.qemu,
-        memoryMib,
-        vcpus,
-        kernelPath: at.kernelPath,
-        initramfsPath: at.initramfsPath,
-        append: guestKernelCommandLine(this.guest),
-        machine: GUEST_MACHINE_TYPE,
-        cpuModel: GUEST_CPU_MODEL,
-        accelerator: this.#remote.accelerator.accelerator,
-        extraArgs: ['-no-reboot'],
       },
     });
     this.#launched.set(where, qemu);

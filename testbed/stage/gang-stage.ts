@@ -2,14 +2,7 @@
 // A testbed with several guests at once, booted on one host and migrated to the other by one command.
 
 import { setTimeout as delay } from 'node:timers/promises';
-import {
-  type CoherenceReport,
-  GUEST_CPU_MODEL,
-  GUEST_MACHINE_TYPE,
-  GuestControl,
-  guestKernelCommandLine,
-  type GuestSpec,
-} from '../guest/index.ts';
+import { type CoherenceReport, GuestControl, type GuestSpec } from '../guest/index.ts';
 import {
   type Argv,
   createTestbed,
@@ -21,6 +14,7 @@ import {
 } from '../index.ts';
 import { ENDPOINTS, guestEndpoint, guestTap, HOST_NIC, namespaceOf, PREFIX_LENGTH } from '../net/plan.ts';
 import { awaitGuest } from './await-guest.ts';
+import { guestQemu } from './guest-qemu.ts';
 import type { Laboratory } from './laboratory.ts';
 import { migrationUri, warmBytes } from './migration-figures.ts';
 
@@ -107,22 +101,13 @@ export class GangStage implements AsyncDisposable {
 
   async #start(host: HypervisorName, index: number, guest: GangGuest, incoming: boolean): Promise<Qemu> {
     const { laboratory, qemuPath } = this.#options;
-    const { kernelPath, initramfsPath } = laboratory.image;
     return await this.testbed.startQemu({
       host,
       label: `${host}-${guest.name}`,
       incoming,
       index,
-      memoryMib: guest.spec.memoryMib,
-      vcpus: guest.spec.vcpus,
-      kernelPath,
-      initramfsPath,
-      append: guestKernelCommandLine(this.#specOf(index, guest)),
-      machine: GUEST_MACHINE_TYPE,
-      accelerator: laboratory.accelerator.accelerator,
-      cpuModel: GUEST_CPU_MODEL,
+      ...guestQemu(laboratory.accelerator, laboratory.image, this.#specOf(index, guest)),
       ...(qemuPath === undefined ? {} : { qemuPath }),
-      extraArgs: ['-no-reboot'],
     });
   }
 

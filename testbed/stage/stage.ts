@@ -4,14 +4,7 @@
 import { copyFile, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import {
-  type CoherenceReport,
-  GUEST_CPU_MODEL,
-  GUEST_MACHINE_TYPE,
-  GuestControl,
-  guestKernelCommandLine,
-  type GuestSpec,
-} from '../guest/index.ts';
+import { type CoherenceReport, GuestControl, type GuestSpec } from '../guest/index.ts';
 import {
   createTestbed,
   type HypervisorName,
@@ -24,6 +17,7 @@ import { ensureAppImage, type GuestImage } from '../image/index.ts';
 import { countNonzeroPages, type RunningKvload, startKvload, startProber } from '../measure/index.ts';
 import { ENDPOINTS, namespaceOf, PREFIX_LENGTH } from '../net/plan.ts';
 import { awaitGuest } from './await-guest.ts';
+import { guestQemu } from './guest-qemu.ts';
 import type { Laboratory } from './laboratory.ts';
 import type { LoadOptions, MigrationStage, StageProber } from './migration-stage.ts';
 import { migrationUri, warmBytes } from './migration-figures.ts';
@@ -143,28 +137,21 @@ export class Stage implements MigrationStage, AsyncDisposable {
     incoming: boolean,
     options: DestinationOptions & { gdb?: boolean },
   ): Promise<Qemu> {
-    const { accelerator } = this.laboratory;
-    const image = this.#image;
+    const guest = guestQemu(this.laboratory.accelerator, this.#image, this.guest);
     const qemuPath = options.qemuPath ?? this.#qemuPath;
     this.#started += 1;
     return this.testbed.startQemu({
       host,
       label: `${host}-${this.#started}`,
       incoming,
-      memoryMib: options.memoryMib ?? this.guest.memoryMib,
-      vcpus: this.guest.vcpus,
-      kernelPath: image.kernelPath,
-      initramfsPath: image.initramfsPath,
-      append: guestKernelCommandLine(this.guest),
-      machine: options.machine ?? GUEST_MACHINE_TYPE,
-      accelerator: accelerator.accelerator,
+      ...guest,
+      ...(options.memoryMib === undefined ? {} : { memoryMib: options.memoryMib }),
+      ...(options.machine === undefined ? {} : { machine: options.machine }),
       ...(options.withDisk === false ? {} : { diskPath: this.testbed.diskPath }),
-      cpuModel: GUEST_CPU_MODEL,
       ...(qemuPath === undefined ? {} : { qemuPath }),
       hugePages: this.#hugePages,
-      // A guest that panics ends its QEMU instead of beginning anew.
       extraArgs: [
-        '-no-reboot',
+        ...(guest.extraArgs ?? []),
         ...this.#appDiskArgs,
         ...(options.global === undefined ? [] : ['-global', options.global]),
       ],

@@ -19,9 +19,9 @@ import { messageOf } from '../../src/index.ts';
 import {
   foreignRatio,
   type MachineUse,
-  MAX_TAKEN_RATIO,
   readMachineUse,
   stealRatio,
+  takenReasons,
 } from '../experiment/disturbance.ts';
 import type { RunDirectory } from '../experiment/results-store.ts';
 import { ENDPOINTS, NEIGHBOUR_ENDPOINTS, namespaceOf, switchInlet } from '../index.ts';
@@ -168,14 +168,7 @@ function momentsOf(gang: GangDocument, wallOffsetMs: number): Pick<TrafficRecord
 
 function disturbances(before: MachineUse): string[] {
   const now = readMachineUse();
-  const percent = (ratio: number): string => `${(100 * ratio).toFixed(1)} %`;
-  const [steal, foreign] = [stealRatio(before.cpu, now.cpu), foreignRatio(before, now)];
-  return [
-    ...(steal > MAX_TAKEN_RATIO ? [`the machine's host took ${percent(steal)} of its CPU time`] : []),
-    ...(foreign > MAX_TAKEN_RATIO
-      ? [`other programs took ${percent(foreign)} of the machine's CPU time`]
-      : []),
-  ];
+  return takenReasons({ steal: stealRatio(before.cpu, now.cpu), foreign: foreignRatio(before, now) });
 }
 
 async function migrateGang(

@@ -16,5 +16,5 @@ export {
   textKind,
   YES_NO,
 } from './kinds.ts';
-export { type FileProblem, inFileOrder, problemLines } from './problems.ts';
+export { FileError, type FileProblem, problemLines } from './problems.ts';
 export { type FilePlace, type Kind, YamlReader } from './reader.ts';

@@ -3,17 +3,20 @@
 
 import { type Clock, messageOf, systemClock } from '../../common/index.ts';
 import {
+  feedBack,
   limitWithoutShaping,
+  type ReservedState,
+  reserveFor,
   type RunningMigration,
   sharesOf,
   type Shares,
+  sharesOfReservation,
   startsNow,
 } from '../../decide/index.ts';
 import { otherTrafficAhead } from '../../forecast/index.ts';
 import type { GangPlan, HostTraffic } from '../../model/index.ts';
 import { restoreAbandoned } from '../restore.ts';
 import { GangMemberRun } from './member.ts';
-import { AlgorithmTwo } from './algorithm-two.ts';
 import { GangNetwork } from './network.ts';
 import { type GangOutcome, gangOutcome } from './outcome.ts';
 import { type GangPlanFile, shapedLink } from './plan.ts';
@@ -78,7 +81,8 @@ class Fleet {
   /** Newest of the source's NIC, and of the destination's. */
   #traffic: HostTraffic | null = null;
   #received: HostTraffic | null = null;
-  readonly #algorithmTwo: AlgorithmTwo | null;
+  /** Of Algorithm 2, where the plan file asks for it. */
+  #reserved: ReservedState = null;
   #isSampling = false;
   #sampledMs = -Infinity;
 
@@ -94,8 +98,6 @@ class Fleet {
     this.#prepared = prepared;
     this.#members = file.members.map((member) => new GangMemberRun(member, file, deps));
     this.#plan = prepared.plan;
-    this.#algorithmTwo =
-      file.reservation === 'algorithm-2' ? new AlgorithmTwo(file, prepared.situation) : null;
     this.#startMs = deps.clock.nowMs();
   }
 
@@ -203,6 +205,23 @@ class Fleet {
     });
   }
 
+  #sharesOf(running: readonly RunningMigration[]): Shares {
+    const { limits, reservation } = this.#file;
+    if (reservation === 'shares' || running.length === 0) return sharesFor(this.#file, running, this.#plan);
+    const link = shapedLink(this.#file);
+    this.#reserved = reserveFor(this.#reserved, running, link, limits, this.#workloadBefore());
+    if (this.#reserved === null) return sharesFor(this.#file, running, this.#plan);
+    const names = running.map(({ name }) => name);
+    return sharesOfReservation(this.#reserved.reservation, link, names);
+  }
+
+  #feedBack({ nic, migration }: HostTraffic): void {
+    this.#reserved = feedBack(this.#reserved, shapedLink(this.#file), this.#file.limits, {
+      totalBytesPerSec: nic.sentBytesPerSec,
+      migrationBytesPerSec: migration.sentBytesPerSec,
+    });
+  }
+
   async #share(): Promise<void> {
     const running = this.#running();
     if (!this.#network.isShaped) {
@@ -215,8 +234,7 @@ class Fleet {
       return;
     }
     try {
-      const shares = this.#algorithmTwo?.sharesFor(running) ?? sharesFor(this.#file, running, this.#plan);
-      await this.#network.apply(shares);
+      await this.#network.apply(this.#sharesOf(running));
       for (const { name } of running) await this.#network.classifyStream(name);
     } catch (error) {
       // The migrations go on: better less exact floors than none.
@@ -224,7 +242,16 @@ class Fleet {
     }
   }
 
-  /** What others want of the link, at the end where that is more. */
+  /** What others wanted of the link before the gang began, at the end where that is more. */
+  #workloadBefore(): number {
+    const { source, destination } = this.#prepared.situation;
+    return Math.max(
+      source.traffic.workload.sentBytesPerSec,
+      destination.traffic.workload.receivedBytesPerSec,
+    );
+  }
+
+  /** The same now. */
   #workload(): number {
     const { source, destination } = this.#prepared.situation;
     return Math.max(
@@ -259,7 +286,7 @@ class Fleet {
       .then(({ source, destination }) => {
         this.#traffic = source ?? this.#traffic;
         this.#received = destination ?? this.#received;
-        if (source !== null) this.#algorithmTwo?.observe(source);
+        if (source !== null) this.#feedBack(source);
       })
       .finally(() => {
         this.#isSampling = false;

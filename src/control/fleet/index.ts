@@ -9,5 +9,4 @@ export {
   type GangReporter,
   type MemberProgress,
   type PlannedGang,
-  silentGangReporter,
 } from './types.ts';

@@ -4,18 +4,13 @@
 import {
   choiceKind,
   durationKind,
-  EXIT,
+  FileError,
   type FilePlace,
-  type FileProblem,
-  inFileOrder,
   IP_ADDRESS,
   type Kind,
   NAME,
   NIC,
-  problemLines,
   RATE,
-  SlackwaterError,
-  SSH_HOST,
   textKind,
   YamlReader,
   YES_NO,
@@ -25,16 +20,9 @@ import type { Objective, Priority, Technique, WorkloadLimits } from '../../model
 import { checkHost, HERE, type Place } from '../../tc/index.ts';
 import { GANG_SCHEMA, type GangHost, type GangMember, type GangPlanFile, portOf } from './plan.ts';
 
-/** Nothing was changed. One line for each problem: `FILE:LINE: KEY: what was wanted and what was got`. */
-export class GangPlanError extends SlackwaterError {
+/** Nothing was changed. */
+export class GangPlanError extends FileError {
   readonly code = 'ERR_GANG_PLAN';
-  override readonly exitCode = EXIT.usage;
-  readonly problems: readonly FileProblem[];
-
-  constructor(fileName: string, problems: readonly FileProblem[]) {
-    super(problemLines(fileName, problems));
-    this.problems = inFileOrder(problems);
-  }
 }
 
 const KEYS = [
@@ -72,6 +60,7 @@ const MONITOR = textKind(
 );
 const URI = textKind('where the destination listens: tcp:HOST:PORT', (text) => portOf(text) !== null);
 const NAMESPACE = textKind('the name of a network namespace', (text) => /^\w[\w.-]{0,63}$/.test(text));
+const HOST: Kind<string> = { wanted: 'a host for ssh such as root@b.example', parse: checkHost, standIn: '' };
 const PRIORITY = choiceKind<Priority>('medium', 'high', 'low');
 const POSTCOPY = choiceKind<Objective['postcopy']>('allowed', 'required', 'forbidden');
 const TECHNIQUE = choiceKind<Technique>('adaptive', 'precopy', 'postcopy', 'hybrid');
@@ -125,15 +114,9 @@ function readShared(
 
 function readPlace(reader: YamlReader, namespace: FilePlace, ssh: FilePlace): Place {
   const name = reader.optional(namespace, NAMESPACE, null);
-  const host = reader.optional(ssh, SSH_HOST, null);
+  const host = reader.optional(ssh, HOST, null);
   if (name !== null && host !== null) reader.note(ssh, 'and namespace exclude each other');
-  if (host !== null) {
-    try {
-      return { kind: 'ssh', host: checkHost(host) };
-    } catch (error) {
-      reader.note(ssh, error instanceof Error ? error.message : String(error));
-    }
-  }
+  if (host !== null) return { kind: 'ssh', host };
   return name === null ? HERE : { kind: 'namespace', name };
 }
 

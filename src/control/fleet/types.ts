@@ -55,10 +55,3 @@ export interface GangDeps {
   /** No VM begins any more, those in pre-copy are cancelled. */
   readonly signal?: AbortSignal;
 }
-
-export const silentGangReporter: GangReporter = {
-  planned: () => undefined,
-  progress: () => undefined,
-  decision: () => undefined,
-  note: () => undefined,
-};

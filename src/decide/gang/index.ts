@@ -5,7 +5,6 @@ export {
   contentionOf,
   type ContentionThresholds,
   DEFAULT_THRESHOLDS,
-  directionOf,
   fuzzyInbound,
   type Scenario,
   scenarioOf,

@@ -3,7 +3,7 @@
 // pseudocode cannot run. docs/traffic.md has each place with our reading, and the worked example below.
 
 import type { Priority, WorkloadLimits } from '../../model/index.ts';
-import type { Shares } from './shares.ts';
+import type { RunningMigration, Shares } from './shares.ts';
 
 /** What one host's NIC was seen to carry, all in bytes per second on the wire. */
 export interface ReservationReading {
@@ -69,6 +69,35 @@ export function growReservation(
   const workload = Math.max(totalBytesPerSec - migrationBytesPerSec, limits.lowerBytesPerSec);
   const migration = Math.max(reservation.migrationBytesPerSec, linkBytesPerSec - workload);
   return { ...reservation, migrationBytesPerSec: migration };
+}
+
+/** The algorithm at work, as a fold: what is reserved, and for migrations of which priority; null: nothing yet. */
+export type ReservedState = { readonly priority: Priority; readonly reservation: Reservation } | null;
+
+const PRIORITIES: readonly Priority[] = ['high', 'medium', 'low'];
+
+/** Those that run now: where the highest priority among them is another one, it is reserved anew. */
+export function reserveFor(
+  state: ReservedState,
+  running: readonly RunningMigration[],
+  linkBytesPerSec: number,
+  limits: WorkloadLimits,
+  workloadBytesPerSec: number,
+): ReservedState {
+  const priority = PRIORITIES.find((each) => running.some((migration) => migration.priority === each));
+  if (priority === undefined || priority === state?.priority) return state;
+  return { priority, reservation: reserve(priority, linkBytesPerSec, limits, workloadBytesPerSec) };
+}
+
+/** A second has passed: the feedback, for medium priority alone. */
+export function feedBack(
+  state: ReservedState,
+  linkBytesPerSec: number,
+  limits: WorkloadLimits,
+  reading: ReservationReading,
+): ReservedState {
+  if (state?.priority !== 'medium') return state;
+  return { ...state, reservation: growReservation(state.reservation, linkBytesPerSec, limits, reading) };
 }
 
 /**

@@ -11,7 +11,6 @@ import {
   NAME,
   parseDurationMs,
   parseRateBytesPerSec,
-  parseSizeBytes,
   RATE,
   TEXT_LINE,
   textKind,
@@ -19,6 +18,7 @@ import {
   YES_NO,
 } from '../../common/index.ts';
 import { ExperimentError } from '../errors.ts';
+import { LINK, MEMORY } from '../kinds.ts';
 import {
   type RateStep,
   TRAFFIC_ENDS,
@@ -46,14 +46,6 @@ const KEYS = [
 ] as const;
 const VM_KEYS = ['name', 'memory', 'workload', 'priority', 'deadline', 'sends', 'receives'] as const;
 
-const MEMORY: Kind<number> = {
-  wanted: 'a size such as 208MiB',
-  parse: (text) => {
-    const bytes = parseSizeBytes(text);
-    return bytes > 0 ? bytes : undefined;
-  },
-  standIn: Number.NaN,
-};
 const PRIORITY = choiceKind('medium', 'high', 'low');
 const DEADLINE = durationKind('100ms', '24h');
 const END = choiceKind(...TRAFFIC_ENDS);
@@ -168,7 +160,7 @@ export function parseTraffic(text: string, fileName: string): TrafficExperiment 
     name: reader.required(fields.name, NAME),
     title: reader.required(fields.title, TEXT_LINE),
     about: reader.optional(fields.about, ANY_TEXT, null),
-    link: reader.required(fields.link, ANY_RATE_TEXT),
+    link: reader.required(fields.link, LINK),
     repeats: reader.required(fields.repeats, integerKind(1, 100)),
     seed: reader.optional(fields.seed, integerKind(0, 2 ** 31), 1),
     settleMs: reader.optional(fields.settle, durationKind('0ms', '60s'), 2000),

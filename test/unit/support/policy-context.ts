@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a policy knows before the first observation: QEMU's own defaults, a guest of 512 MiB; tests say what is different.
 
-import type { Objective, PolicyContext } from '../../../src/model/index.ts';
+import {
+  type Objective,
+  type PolicyContext,
+  QEMU_PARAMETERS,
+  SEND_QUEUE_BYTES,
+  SWITCHOVER_MS,
+} from '../../../src/model/index.ts';
 import { MIB } from './observation.ts';
 
 export const OBJECTIVE: Objective = {
@@ -17,19 +23,9 @@ export function policyContext(fields: Partial<PolicyContext> = {}): PolicyContex
     memoryBytes: 512 * MIB,
     postcopyReady: true,
     preemptReady: true,
-    parameters: {
-      maxBandwidthBytesPerSec: 134_217_728,
-      maxPostcopyBandwidthBytesPerSec: 0,
-      downtimeLimitMs: 300,
-      availSwitchoverBandwidthBytesPerSec: 0,
-      throttleTriggerPercent: 50,
-      throttleInitialPercent: 20,
-      throttleIncrementPercent: 10,
-      throttleMaxPercent: 99,
-      xbzrleCacheBytes: 64 * MIB,
-    },
-    switchoverMs: 30,
-    sendQueueBytes: 4 * MIB,
+    parameters: QEMU_PARAMETERS,
+    switchoverMs: SWITCHOVER_MS,
+    sendQueueBytes: SEND_QUEUE_BYTES,
     pacesPostcopy: false,
     linkBytesPerSec: null,
     profile: null,

@@ -8,6 +8,7 @@ import {
   RUN_SCHEMA,
   type RunRecord,
   parseRunRecords,
+  type TrafficRecord,
 } from '../../../src/experiment/index.ts';
 import { checkPlan } from '../../../testbed/experiment/check-plan.ts';
 import { foreignRatio, parseCpuTimes, stealRatio } from '../../../testbed/experiment/disturbance.ts';
@@ -16,6 +17,7 @@ import { migrateArgs, policyArgument } from '../../../testbed/experiment/migrate
 import { readResults } from '../../../testbed/experiment/read-results.ts';
 import { ResultsStore } from '../../../testbed/experiment/results-store.ts';
 import { progressOf } from '../../../testbed/experiment/runner.ts';
+import { nextAttempt } from '../../../testbed/traffic/runner.ts';
 import { workPerSec } from '../../../testbed/measure/work-rates.ts';
 
 const TEXT = `schema: slackwater/experiment@1
@@ -194,3 +196,24 @@ t.test('programs of others are counted, our own and the kernel are not', (t) => 
   t.equal(foreignRatio(use(1000, 104), use(2000, 50)), 0, 'one that ended took its ticks along');
   t.end();
 });
+
+t.test(
+  'a traffic run is tried until it was undisturbed, three times at most, and once more where it failed',
+  (t) => {
+    const policy = { name: 'ours', plan: {}, priority: null, technique: null };
+    const run = { key: '', case: { name: 'steps', vms: [], flows: [], probed: null }, policy, repeat: 1 };
+    const record = (outcome: string, disturbances: readonly string[] = []) =>
+      ({ case: 'steps', policy: 'ours', repeat: 1, outcome, disturbances }) as unknown as TrafficRecord;
+    const undisturbed = record('carried-out');
+    const disturbed = record('carried-out', ['somebody']);
+    const failed = record('failed');
+    t.equal(nextAttempt(run, []), 0);
+    t.equal(nextAttempt({ ...run, repeat: 0 }, [undisturbed]), 0, 'of another repeat');
+    t.equal(nextAttempt(run, [disturbed, undisturbed]), null);
+    t.equal(nextAttempt(run, [disturbed, disturbed]), 2);
+    t.equal(nextAttempt(run, [disturbed, disturbed, disturbed]), null);
+    t.equal(nextAttempt(run, [failed]), 1);
+    t.equal(nextAttempt(run, [failed, failed]), null);
+    t.end();
+  },
+);
