@@ -23,6 +23,8 @@ export interface GangVm {
   /** From the start of the gang on; null: no hurry. */
   readonly deadlineMs: number | null;
   readonly mayPostcopy: boolean;
+  /** For the policy `as-written`: groups follow one another. 0 where the plan file says nothing. */
+  readonly group: number;
   /** Its own traffic through the NIC. */
   readonly traffic: TrafficRates;
 }

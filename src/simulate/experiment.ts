@@ -12,17 +12,11 @@ import {
   type WritePattern,
 } from '../experiment/index.ts';
 import { seededRandom } from '../common/index.ts';
-import {
-  type GuestProfile,
-  type Policy,
-  type PolicyContext,
-  QEMU_PARAMETERS,
-  SEND_QUEUE_BYTES,
-  SWITCHOVER_MS,
-} from '../model/index.ts';
+import { type GuestProfile, type Policy, type PolicyContext, QEMU_PARAMETERS } from '../model/index.ts';
+import { modelContext } from './context.ts';
 import { simulateMigration } from './migration.ts';
 import type { SimulatedRun } from './simulation.ts';
-import { guestOfPattern } from './pattern-guest.ts';
+import { guestOfPattern, testGuestZeroBytes } from './pattern-guest.ts';
 import { pagesByHeatOf, type SimulatedGuest } from './guest.ts';
 import { profileOf } from './profile.ts';
 
@@ -31,8 +25,6 @@ export type GuestSource =
   | { readonly kind: 'pattern'; readonly pattern: WritePattern }
   | { readonly kind: 'recorded'; readonly guest: SimulatedGuest };
 
-/** Memory that the kernel of a test guest never touches: measured, 24 MiB of 208 and 29 of 512. */
-const ZERO_BYTES = 24 * 1024 * 1024;
 /** From the end of the settling to the migrate command; fitted to the guests of `converging` that have phases. */
 const BEGIN_MS = 1400;
 const BEGIN_SPREAD_MS = 200;
@@ -55,7 +47,7 @@ function guestOf(source: GuestSource, run: PlannedRun): SimulatedGuest {
   // A real guest has been in its workload for as long, and for what a controller takes to begin; the last is a matter of chance.
   const phaseMs = run.settleMs + BEGIN_MS + (seededRandom(run.seed)() - 0.5) * BEGIN_SPREAD_MS;
   const { memoryBytes } = run.guest;
-  return guestOfPattern(memoryBytes, Math.min(ZERO_BYTES, memoryBytes / 4), source.pattern, phaseMs);
+  return guestOfPattern(memoryBytes, testGuestZeroBytes(memoryBytes), source.pattern, phaseMs);
 }
 
 function contextOf(
@@ -64,24 +56,17 @@ function contextOf(
   guest: SimulatedGuest,
   link: number,
 ): PolicyContext {
-  const { objective, qemu } = run.policy;
-  const mayPostcopy = objective.postcopy !== 'forbidden';
+  const { objective, qemu, profileMs } = run.policy;
   const patched = qemu === 'patched';
-  const profileMs = run.policy.profileMs;
   const profile: GuestProfile | null = profileMs === null ? null : profileOf(guest, profileMs);
   return {
-    objective,
-    memoryBytes: guest.memoryBytes,
-    postcopyReady: mayPostcopy,
-    preemptReady: mayPostcopy,
-    parameters:
-      experiment.maxBandwidthBytesPerSec === null
-        ? QEMU_PARAMETERS
-        : { ...QEMU_PARAMETERS, maxBandwidthBytesPerSec: experiment.maxBandwidthBytesPerSec },
-    switchoverMs: SWITCHOVER_MS,
-    sendQueueBytes: SEND_QUEUE_BYTES,
+    ...modelContext({
+      objective,
+      memoryBytes: guest.memoryBytes,
+      linkBytesPerSec: link,
+      maxBandwidthBytesPerSec: experiment.maxBandwidthBytesPerSec ?? QEMU_PARAMETERS.maxBandwidthBytesPerSec,
+    }),
     pacesPostcopy: patched,
-    linkBytesPerSec: link,
     profile,
     pages: patched
       ? {

@@ -1,10 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 export { type ModelCosts, REFERENCE_COSTS } from './costs.ts';
 export { type GuestSource, policyNameOf, simulateRun } from './experiment.ts';
+export {
+  type GangOrder,
+  MOST_SEARCHED_VMS,
+  rankGangOrders,
+  type RankedOrder,
+  type SimulatedGangVm,
+} from './gang.ts';
 export { guestOfCurve, type MemoryPart, pagesByHeatOf, type SimulatedGuest } from './guest.ts';
 export { simulateMigration } from './migration.ts';
 export type { SimulatedAction, SimulatedRun, SimulationOptions } from './simulation.ts';
-export { guestOfPattern } from './pattern-guest.ts';
+export { guestOfPattern, testGuestZeroBytes } from './pattern-guest.ts';
 export { profileOf } from './profile.ts';
 export {
   continueFrom,

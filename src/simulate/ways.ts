@@ -5,15 +5,8 @@
 import { DEFAULT_WEIGHTS, policyByName } from '../decide/index.ts';
 import { readProfile, zeroBytesOf } from '../forecast/index.ts';
 import { formatMs, formatRate } from '../common/index.ts';
-import {
-  type CostWeights,
-  type Estimate,
-  type GuestProfile,
-  type PolicyContext,
-  QEMU_PARAMETERS,
-  SEND_QUEUE_BYTES,
-  SWITCHOVER_MS,
-} from '../model/index.ts';
+import type { CostWeights, Estimate, GuestProfile, Objective, PolicyContext } from '../model/index.ts';
+import { modelContext } from './context.ts';
 import { guestOfCurve, type SimulatedGuest } from './guest.ts';
 import { simulateMigration } from './migration.ts';
 import type { SimulatedRun } from './simulation.ts';
@@ -112,24 +105,17 @@ function contextOf(
   linkBytesPerSec: number,
   maxDowntimeMs: number,
 ): PolicyContext {
+  const objective: Objective = {
+    maxDowntimeMs,
+    allowDowntimeMs: null,
+    deadlineMs: null,
+    postcopy: mayPostcopy ? 'allowed' : 'forbidden',
+    ...(weights === undefined ? {} : { weights }),
+  };
+  const { memoryBytes } = profile;
   return {
-    objective: {
-      maxDowntimeMs,
-      allowDowntimeMs: null,
-      deadlineMs: null,
-      postcopy: mayPostcopy ? 'allowed' : 'forbidden',
-      ...(weights === undefined ? {} : { weights }),
-    },
-    memoryBytes: profile.memoryBytes,
-    postcopyReady: mayPostcopy,
-    preemptReady: mayPostcopy,
-    parameters: { ...QEMU_PARAMETERS, maxBandwidthBytesPerSec: 0 },
-    switchoverMs: SWITCHOVER_MS,
-    sendQueueBytes: SEND_QUEUE_BYTES,
-    pacesPostcopy: false,
-    linkBytesPerSec,
+    ...modelContext({ objective, memoryBytes, linkBytesPerSec, maxBandwidthBytesPerSec: 0 }),
     profile,
-    pages: null,
   };
 }
 

@@ -42,9 +42,9 @@ function pathOf(file: string): string {
   return !existsSync(file) && existsSync(named) ? named : resolve(file);
 }
 
-function recordLine({ outcome, reason, gang, disturbances, coherent }: TrafficRecord): string {
+function recordLine({ outcome, reason, beganMs, endedMs, disturbances, coherent }: TrafficRecord): string {
   const figures = [
-    ...(gang?.tmt_ms === undefined || gang.tmt_ms === null ? [] : [`total ${formatMs(gang.tmt_ms)}`]),
+    ...(beganMs === null || endedMs === null ? [] : [`total ${formatMs(endedMs - beganMs)}`]),
     ...(coherent === false ? ['NOT COHERENT'] : []),
     ...(disturbances.length === 0 ? [] : [`disturbed: ${disturbances.join('; ')}`]),
   ];

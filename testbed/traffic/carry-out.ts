@@ -40,6 +40,7 @@ import { startController } from '../stage/controller.ts';
 import { type GangGuest, GangStage } from '../stage/gang-stage.ts';
 import type { Laboratory } from '../stage/laboratory.ts';
 import { readWorkload, resolveWorkload } from '../workload/index.ts';
+import { orderedBy } from './oracle.ts';
 import { probeFigures } from './probe-figures.ts';
 
 export interface CarryOutOptions {
@@ -62,7 +63,12 @@ const AFTER_MS = 1000;
 /** A gang that has not ended by then never will. */
 const LATE_MS = 120_000;
 
-function guestOf(vm: TrafficVm, { policy }: TrafficRun, seed: number): GangGuest {
+function guestOf(
+  vm: TrafficVm,
+  { policy }: TrafficRun,
+  seed: number,
+  ordered: Readonly<Record<string, string>>,
+): GangGuest {
   const memoryMib = Math.round(vm.memoryBytes / MIB);
   const { guest } = resolveWorkload(readWorkload(vm.workload), memoryMib);
   const sends =
@@ -72,6 +78,7 @@ function guestOf(vm: TrafficVm, { policy }: TrafficRun, seed: number): GangGuest
     spec: { memoryMib, vcpus: 1, seed, work: false, diskBlocksPerSec: 0, ...guest, ...sends },
     plan: {
       priority: policy.priority ?? vm.priority,
+      ...ordered,
       ...(policy.technique === null ? {} : { technique: policy.technique }),
       ...(vm.deadlineMs === null ? {} : { deadline: `${vm.deadlineMs}ms` }),
     },
@@ -252,12 +259,13 @@ export async function carryOutTraffic(options: CarryOutOptions): Promise<Traffic
   } as const;
   const late = AbortSignal.timeout(LATE_MS + experiment.settleMs);
   try {
+    const orderOf = orderedBy(experiment, run.case, run.policy);
     const stage = await GangStage.create({
       laboratory,
       link: experiment.link,
       neighbours: true,
       signal,
-      guests: run.case.vms.map((vm, i) => guestOf(vm, run, experiment.seed + i)),
+      guests: run.case.vms.map((vm, i) => guestOf(vm, run, experiment.seed + i, orderOf(vm.name))),
     });
     const takeDown = (): void => void stage.down().catch(() => undefined);
     const ending = AbortSignal.any([signal, late]);

@@ -13,6 +13,7 @@ import type { ResultsStore } from '../experiment/results-store.ts';
 import { reap } from '../index.ts';
 import type { Laboratory } from '../stage/laboratory.ts';
 import { carryOutTraffic } from './carry-out.ts';
+import { orderedBy } from './oracle.ts';
 
 const MAX_ATTEMPTS = 3;
 const MAX_FAILURES = 2;
@@ -47,6 +48,10 @@ export async function runTraffic(options: TrafficRunnerOptions): Promise<void> {
   const { experiment, store, laboratory, signal, onRun, onRecord, onLine, only } = options;
   await reap();
   store.writeMachine(machineFacts(laboratory, null));
+  // Orders that cannot be searched are refused before anything is booted.
+  for (const each of experiment.cases) {
+    for (const policy of experiment.policies) orderedBy(experiment, each, policy);
+  }
   const plan = expandTraffic(experiment).filter(({ key }) => key.startsWith(only));
   for (;;) {
     signal.throwIfAborted();

@@ -154,9 +154,9 @@ class Fleet {
     runs.add(run);
   }
 
-  /** One after the other, the next one is made ready shortly before its turn: what that takes, the link need not wait for. */
+  /** The next one is made ready shortly before its turn: what that takes, the link need not wait for. */
   #prepareNext(runs: Set<Promise<void>>): void {
-    if (this.#plan.sharing !== 'in-order' || this.#deps.signal?.aborted === true) return;
+    if (this.#deps.signal?.aborted === true) return;
     const running = this.#members.filter(({ phase }) => phase === 'running' || phase === 'ending');
     if (!running.every((each) => (each.leftMs() ?? Infinity) <= PREPARED_BEFORE_MS)) return;
     const next = this.#plan.vms.find(({ name }) => this.#find(name)?.phase === 'waiting');

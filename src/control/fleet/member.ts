@@ -117,6 +117,8 @@ export class GangMemberRun {
   #startMs: number | null = null;
   /** When this attempt began. */
   #openedMs: number | null = null;
+  /** Since the gang's start: when QEMU said that it is migrated, and when its outcome was known. */
+  #overMs: number | null = null;
   #endMs: number | null = null;
   #attempts = 0;
   #open: (() => void) | null = null;
@@ -130,6 +132,7 @@ export class GangMemberRun {
 
   get phase(): VmPhase {
     if (this.#phase !== 'running') return this.#phase;
+    if (this.#overMs !== null) return 'over';
     const status = this.#progress?.observation.status ?? 'none';
     return status.startsWith('postcopy') || status === 'device' || status === 'pre-switchover'
       ? 'ending'
@@ -234,6 +237,7 @@ export class GangMemberRun {
             reporter: {
               progress: (progress) => {
                 this.#progress = progress;
+                if (progress.observation.status === 'completed') this.#overMs ??= clock.nowMs() - zeroMs;
               },
               decision: (action, carriedOut) => reporter.decision(name, action, carriedOut),
               note: (text) => reporter.note(`${name}: ${text}`),
@@ -249,7 +253,10 @@ export class GangMemberRun {
     if (this.#file.launch !== null && this.#outcome.kind === 'source-running') {
       await quitWaiting(this.member, this.#deps.insecure);
     }
-    this.#endMs = this.#startMs === null ? null : clock.nowMs() - zeroMs;
+    // What comes after the migration concerns nobody but its controller.
+    const overMs = this.#outcome.kind === 'completed' ? this.#overMs : null;
+    this.#endMs = this.#startMs === null ? null : (overMs ?? clock.nowMs() - zeroMs);
+    this.#overMs = null;
     this.#open = null;
     this.#refuse = null;
     this.#phase = this.#mayRetry() ? 'waiting' : 'ended';

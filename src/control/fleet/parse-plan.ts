@@ -6,6 +6,7 @@ import {
   durationKind,
   FileError,
   type FilePlace,
+  integerKind,
   IP_ADDRESS,
   type Kind,
   NAME,
@@ -52,7 +53,7 @@ const SHARED_KEYS = [
   'on-failure',
   'give-up',
 ] as const;
-const VM_KEYS = ['name', 'source', 'destination', 'to', 'tap', ...SHARED_KEYS] as const;
+const VM_KEYS = ['name', 'source', 'destination', 'to', 'tap', 'group', ...SHARED_KEYS] as const;
 
 const MONITOR = textKind(
   'a QMP monitor: /PATH, tcp:HOST:PORT or ssh:HOST:/PATH',
@@ -76,6 +77,7 @@ const PERCENT: Kind<number> = {
 const WORD = textKind('a word of an argument vector', (text) => text !== '');
 const DOWNTIME = durationKind('1ms', '2000s');
 const LONG = durationKind('100ms', '720h');
+const GROUP = integerKind(0, 1000);
 
 type Shared = Pick<GangMember, 'priority' | 'objective' | 'technique' | 'onFailure' | 'giveUpMs'>;
 
@@ -165,6 +167,7 @@ function readMember(reader: YamlReader, place: FilePlace, base: Shared): GangMem
     destination: reader.required(fields.destination, MONITOR),
     uri: reader.required(fields.to, URI),
     tap: reader.optional(fields.tap, NIC, null),
+    group: reader.optional(fields.group, GROUP, null),
     ...readShared(reader, fields, base),
   };
 }
@@ -254,6 +257,12 @@ export function parseGangPlan(text: string, fileName: string): GangPlanFile {
     launch,
     members,
   };
+  members.forEach(({ group }, i) => {
+    const place = places[i];
+    if (group !== null && plan.policy !== 'as-written' && place !== undefined) {
+      reader.note(place, `group is for policy as-written; ${plan.policy} finds an order of its own`);
+    }
+  });
   if (plan.reservation === 'algorithm-2' && !plan.shaping) {
     reader.note(fields.reservation, 'algorithm-2 is carried out by shaping, which is off');
   }

@@ -25,6 +25,8 @@ export interface GangMember {
   readonly uri: string;
   /** The VM's TAP device on the source's host; null: its own traffic is not told apart. */
   readonly tap: string | null;
+  /** For the policy `as-written`: groups follow one another, those of one migrate at once. Null: the first. */
+  readonly group: number | null;
   readonly priority: Priority;
   /** `objective.deadlineMs` counts from the start of the gang. */
   readonly objective: Objective;

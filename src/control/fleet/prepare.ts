@@ -166,12 +166,13 @@ export async function watchGang(plan: GangPlanFile, deps: GangDeps): Promise<Wat
     watchTraffic(plan, clock, deps.signal),
     Promise.all(plan.members.map((member) => watchMember(member, plan, deps, clock))),
   ]);
-  const vms = plan.members.map(({ name, priority, objective }, i): GangVm => ({
+  const vms = plan.members.map(({ name, priority, objective, group }, i): GangVm => ({
     name,
     priority,
     memoryBytes: watched[i]?.memoryBytes ?? 0,
     deadlineMs: objective.deadlineMs,
     mayPostcopy: objective.postcopy !== 'forbidden',
+    group: group ?? 0,
     traffic: traffic.taps.get(name) ?? { sentBytesPerSec: 0, receivedBytesPerSec: 0 },
   }));
   const situation: GangSituation = {

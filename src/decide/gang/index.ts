@@ -11,7 +11,7 @@ export {
   type TrafficDirection,
 } from './cluster.ts';
 export { isLate } from './late.ts';
-export { bestOrder, type Job, type Scheduled, scheduleOf } from './order.ts';
+export { bestOrder, compareSchedules, type Job, type Scheduled, scheduleOf } from './order.ts';
 export {
   gangPolicies,
   type GangPolicy,

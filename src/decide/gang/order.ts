@@ -33,7 +33,7 @@ export function scheduleOf(order: readonly Job[], nowMs: number): Scheduled[] {
 }
 
 /** Fewest late; then least weighted completion, to which what is late adds its lateness once more. */
-function compare(a: readonly Scheduled[], b: readonly Scheduled[]): number {
+export function compareSchedules(a: readonly Scheduled[], b: readonly Scheduled[]): number {
   const late = (all: readonly Scheduled[]): number => all.filter((each) => each.late).length;
   const cost = (all: readonly Scheduled[]): number =>
     all.reduce((sum, { job, endMs, highEndMs }) => {
@@ -66,7 +66,7 @@ function improve(order: readonly Job[], nowMs: number): Job[] {
         const [job] = best.slice(from, from + 1);
         if (job === undefined || from === to) continue;
         const tried = best.toSpliced(from, 1).toSpliced(to, 0, job);
-        if (compare(scheduleOf(tried, nowMs), scheduleOf(best, nowMs)) < 0) {
+        if (compareSchedules(scheduleOf(tried, nowMs), scheduleOf(best, nowMs)) < 0) {
           best = tried;
           improved = true;
         }
@@ -93,7 +93,7 @@ export function bestOrder(jobs: readonly Job[], nowMs: number): Scheduled[] {
   let best = scheduleOf(smith, nowMs);
   for (const order of all) {
     const tried = scheduleOf(order, nowMs);
-    if (compare(tried, best) < 0) best = tried;
+    if (compareSchedules(tried, best) < 0) best = tried;
   }
   return best;
 }

@@ -109,6 +109,30 @@ function fixedOrder(name: string, together: boolean, reason: string): GangPolicy
   };
 }
 
+/** The operator's own order: the groups of the plan file, each at once. */
+function asWritten(): GangPolicy {
+  return {
+    name: 'as-written',
+    plan: ({ vms }) => {
+      const inOrder = vms.toSorted((a, b) => a.group - b.group);
+      const isAlone = ({ name, group }: GangVm): boolean =>
+        vms.every((other) => other.name === name || other.group !== group);
+      return {
+        vms: inOrder.map((vm): PlannedVm => ({
+          name: vm.name,
+          technique: 'adaptive',
+          group: vm.group,
+          together: true,
+          reason: `group ${vm.group} of the plan file${isAlone(vm) ? '' : ', with others'}`,
+        })),
+        // Where none go at once, the next may begin while the one before it ends.
+        sharing: vms.every(isAlone) ? 'in-order' : 'even',
+        findings: [],
+      };
+    },
+  };
+}
+
 function jobOf(vm: GangVm, costOf: CostOf, bandwidthBytesPerSec: number): Job & { readonly known: boolean } {
   const cost = costOf(vm.name, 'adaptive', bandwidthBytesPerSec);
   // Of a guest of which nothing is known: its memory, once.
@@ -188,6 +212,7 @@ export function gangPolicies(options: GangPolicyOptions = {}): GangPolicy[] {
     complementaryDirection(options),
     fixedOrder('all-parallel', true, 'all at once'),
     fixedOrder('all-serial', false, 'in the order of the file'),
+    asWritten(),
   ];
 }
 

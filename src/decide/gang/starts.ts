@@ -3,15 +3,18 @@
 
 import type { GangPlan } from '../../model/index.ts';
 
-/** `ending`: in switchover or post-copy, or with hardly anything left: the link is about to be free. */
-export type VmPhase = 'waiting' | 'running' | 'ending' | 'ended';
+/**
+ * `ending`: in switchover or post-copy, the link is about to be free. `over`: migrated, its controller puts things back. `ended`: its
+ * outcome is known.
+ */
+export type VmPhase = 'waiting' | 'running' | 'ending' | 'over' | 'ended';
 
 /** The names of those that start now, in order. */
 export function startsNow(plan: GangPlan, phaseOf: (name: string) => VmPhase): string[] {
   const starts: string[] = [];
   const isOver = (name: string): boolean => {
     const phase = phaseOf(name);
-    return phase === 'ended' || (phase === 'ending' && plan.sharing === 'in-order');
+    return phase === 'ended' || phase === 'over' || (phase === 'ending' && plan.sharing === 'in-order');
   };
   for (const [i, vm] of plan.vms.entries()) {
     const before = plan.vms.slice(0, i);

@@ -20,6 +20,7 @@ import {
 import { ExperimentError } from '../errors.ts';
 import { LINK, MEMORY } from '../kinds.ts';
 import {
+  ORACLE_ORDERS,
   type RateStep,
   TRAFFIC_ENDS,
   TRAFFIC_SCHEMA,
@@ -107,7 +108,8 @@ function readCase(reader: YamlReader, place: FilePlace, shared: readonly Traffic
 
 const ANY_RATE_TEXT = textKind('a rate such as 100mbit', (text) => parseRateBytesPerSec(text) > 0);
 
-function readPolicy(reader: YamlReader, place: FilePlace): TrafficPolicy {
+/** `gang: oracle` stands for several: the best orders of the model. */
+function readPolicies(reader: YamlReader, place: FilePlace): TrafficPolicy[] {
   const fields = reader.fields(place, [
     'name',
     'gang',
@@ -120,8 +122,11 @@ function readPolicy(reader: YamlReader, place: FilePlace): TrafficPolicy {
   const workloads = fields.workloads.given ? reader.fields(fields.workloads, ['lower', 'upper']) : null;
   const reservation = reader.optional(fields.reservation, choiceKind('shares', 'algorithm-2'), null);
   const shaping = reader.optional(fields.shaping, YES_NO, null);
-  return {
-    name: reader.required(fields.name, NAME),
+  const name = reader.required(fields.name, NAME);
+  const gang = reader.required(fields.gang, NAME);
+  const policy: TrafficPolicy = {
+    name,
+    oracleRank: null,
     priority: reader.optional(fields.priority, PRIORITY, null),
     technique: reader.optional(
       fields.technique,
@@ -129,7 +134,7 @@ function readPolicy(reader: YamlReader, place: FilePlace): TrafficPolicy {
       null,
     ),
     plan: {
-      policy: reader.required(fields.gang, NAME),
+      policy: gang === 'oracle' ? 'as-written' : gang,
       ...(workloads === null
         ? {}
         : {
@@ -142,6 +147,12 @@ function readPolicy(reader: YamlReader, place: FilePlace): TrafficPolicy {
       ...(shaping === null ? {} : { shaping }),
     },
   };
+  if (gang !== 'oracle') return [policy];
+  return Array.from({ length: ORACLE_ORDERS }, (_, i) => ({
+    ...policy,
+    name: `${name}-${i + 1}`,
+    oracleRank: i + 1,
+  }));
 }
 
 /** Runs are told apart by these names. */
@@ -166,7 +177,7 @@ export function parseTraffic(text: string, fileName: string): TrafficExperiment 
     settleMs: reader.optional(fields.settle, durationKind('0ms', '60s'), 2000),
     floorBytesPerSec: reader.optional(fields.floor, RATE, null),
     cases: reader.items(fields.cases).map((each) => readCase(reader, each, shared)),
-    policies: reader.items(fields.policies).map((each) => readPolicy(reader, each)),
+    policies: reader.items(fields.policies).flatMap((each) => readPolicies(reader, each)),
   };
   checkOnce(reader, fields.cases, experiment.cases);
   checkOnce(reader, fields.policies, experiment.policies);

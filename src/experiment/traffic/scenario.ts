@@ -50,7 +50,12 @@ export interface TrafficPolicy {
   readonly priority: 'high' | 'medium' | 'low' | null;
   /** All VMs go by that technique; null: as the gang policy takes. */
   readonly technique: 'precopy' | 'postcopy' | 'hybrid' | 'adaptive' | null;
+  /** By the order of that rank (1: the best) of all orders and even shares searched in the model; null: not so. */
+  readonly oracleRank: number | null;
 }
+
+/** So many of the best orders in the model are carried out. */
+export const ORACLE_ORDERS = 3;
 
 export interface TrafficExperiment {
   readonly name: string;

@@ -94,12 +94,18 @@ export function linkUseRatio(
   return sent / ((windows.length * windowMs * linkBytesPerSec) / 1000);
 }
 
-/** Sum over the VMs of weight times the moment at which each was over, from the first begin on; null unless all completed. */
+/** From the first migration's begin to the last one's end; null where none was. */
+export function totalMs({ beganMs, endedMs }: Pick<TrafficRecord, 'beganMs' | 'endedMs'>): number | null {
+  return beganMs === null || endedMs === null ? null : endedMs - beganMs;
+}
+
+/** Sum over the VMs of weight times the moment at which each was migrated, from the first begin on; null unless all completed. */
 export function weightedCompletionMs({ gang }: Pick<TrafficRecord, 'gang'>): number | null {
   if (gang === null || gang.vms.some(({ migration }) => migration.outcome !== 'completed')) return null;
-  const startMs = Math.min(...gang.vms.map(({ start_ms }) => start_ms ?? 0));
+  const beganMs = Math.min(...gang.vms.map(({ migration }) => migration.started_at_ms));
   return gang.vms.reduce(
-    (sum, { priority, end_ms }) => sum + PRIORITY_WEIGHTS[priority] * ((end_ms ?? 0) - startMs),
+    (sum, { priority, migration: { started_at_ms, tmt_ms } }) =>
+      sum + PRIORITY_WEIGHTS[priority] * (started_at_ms + (tmt_ms ?? 0) - beganMs),
     0,
   );
 }

@@ -4,7 +4,7 @@
 import { groupBy, type Random } from '../../common/index.ts';
 import type { TrafficExperiment, TrafficRecord } from '../../experiment/index.ts';
 import { type Summary, summarize } from '../statistics.ts';
-import { deadlinesOf, floorKeptRatio, linkUseRatio, weightedCompletionMs } from './figures.ts';
+import { deadlinesOf, floorKeptRatio, linkUseRatio, totalMs, weightedCompletionMs } from './figures.ts';
 
 export interface TrafficRow {
   readonly case: string;
@@ -78,7 +78,7 @@ export function trafficRows(
         disturbed: carriedOut.filter(({ disturbances }) => disturbances.length > 0).length,
         completed: carriedOut.filter(({ reason }) => reason === 'all completed').length,
         failed: all.length - carriedOut.length,
-        tmtMs: figure(({ gang }) => gang?.tmt_ms),
+        tmtMs: figure(totalMs),
         weightedMs: figure(weightedCompletionMs),
         downtimeSumMs: figure(({ gang }) => gang?.downtime_sum_ms),
         downtimeMaxMs: figure(({ gang }) => gang?.downtime_max_ms),

@@ -95,6 +95,7 @@ function vm(name: string, change: Partial<GangVm> = {}): GangVm {
     priority: 'medium',
     deadlineMs: null,
     mayPostcopy: true,
+    group: 0,
     traffic: NONE,
     ...change,
   };
@@ -224,8 +225,35 @@ t.test('ours begins the next one while the one before is in its last phase', (t)
   t.same(at('waiting', 'waiting', 'waiting'), [names[0]]);
   t.same(at('running', 'waiting', 'waiting'), []);
   t.same(at('ending', 'waiting', 'waiting'), [names[1]]);
+  t.same(at('over', 'waiting', 'waiting'), [names[1]]);
   t.same(at('ended', 'running', 'waiting'), []);
   t.same(at('ended', 'waiting', 'waiting'), [names[1]], 'one that is tried again goes first');
+  t.end();
+});
+
+t.test('as written: groups one after the other, those of a group at once', (t) => {
+  const policy = gangPolicyByName('as-written');
+  const planOf = (...groups: readonly number[]): GangPlan => {
+    const vms = groups.map((group, i) => vm(`vm${i}`, { group }));
+    const plan = policy?.plan(situation(vms), costOf);
+    if (plan === undefined) throw new Error('no plan');
+    return plan;
+  };
+  const mixed = planOf(2, 1, 2);
+  t.same(carryOut(mixed), { atOnce: 2, began: ['vm1', 'vm0', 'vm2'] });
+  t.equal(mixed.sharing, 'even');
+  const serial = planOf(2, 0, 1);
+  t.same(carryOut(serial), { atOnce: 1, began: ['vm1', 'vm2', 'vm0'] });
+  t.equal(serial.sharing, 'in-order');
+  t.end();
+});
+
+t.test('the next one begins as soon as the one before is migrated, whoever shares', (t) => {
+  const plan = gangPolicyByName('all-serial')?.plan(situation([vm('a'), vm('b')]), costOf);
+  if (plan === undefined) throw new Error('no plan');
+  const at = (a: VmPhase, b: VmPhase): string[] => startsNow(plan, (name) => (name === 'a' ? a : b));
+  t.same(at('ending', 'waiting'), []);
+  t.same(at('over', 'waiting'), ['b']);
   t.end();
 });
 

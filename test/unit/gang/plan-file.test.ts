@@ -65,6 +65,11 @@ t.test('floors above the link, a retry that cannot be, unknown keys and hosts th
     problemsOf(GOOD.replace('tap: tap0', 'tap: tap0, on-failure: retry')),
     /on-failure: retry needs launch/,
   );
+  t.match(
+    problemsOf(GOOD.replace('tap: tap0', 'tap: tap0, group: 1')),
+    /vms\[0\]: group is for policy as-written/,
+  );
+  t.equal(problemsOf(`policy: as-written${GOOD.replace('tap: tap0', 'tap: tap0, group: 1')}`), '');
   t.match(problemsOf(GOOD.replace('defaults:', 'defualts:')), /did you mean defaults\?/);
   t.match(problemsOf(GOOD.replace('root@b', '-oProxyCommand=x')), /destination\.ssh: expected a host/);
   t.match(problemsOf(GOOD.replace("'tcp:10.0.0.2:4442'", 'unix:/x')), /where the destination listens/);

@@ -200,7 +200,7 @@ t.test('programs of others are counted, our own and the kernel are not', (t) => 
 t.test(
   'a traffic run is tried until it was undisturbed, three times at most, and once more where it failed',
   (t) => {
-    const policy = { name: 'ours', plan: {}, priority: null, technique: null };
+    const policy = { name: 'ours', plan: {}, priority: null, technique: null, oracleRank: null };
     const run = { key: '', case: { name: 'steps', vms: [], flows: [], probed: null }, policy, repeat: 1 };
     const record = (outcome: string, disturbances: readonly string[] = []) =>
       ({ case: 'steps', policy: 'ours', repeat: 1, outcome, disturbances }) as unknown as TrafficRecord;

@@ -64,6 +64,16 @@ t.test('a file is read, and its runs are interleaved', (t) => {
   t.end();
 });
 
+t.test('the oracle stands for the best orders of the model', (t) => {
+  const { policies } = parseTraffic(`${TEXT}  - { name: oracle, gang: oracle }\n`, 'lab.yaml');
+  t.same(
+    policies.slice(2).map(({ name, oracleRank, plan }) => [name, oracleRank, plan['policy']]),
+    [1, 2, 3].map((rank) => [`oracle-${rank}`, rank, 'as-written']),
+  );
+  t.ok(policies.slice(0, 2).every(({ oracleRank }) => oracleRank === null));
+  t.end();
+});
+
 t.test('what is wrong with a file is told with its line', (t) => {
   const text = TEXT.replace('from: near-src', 'from: nowhere')
     .replace('8mbit, 2s: 40mbit', '8mbit, 2s: 40mbit, 1s: 3mbit')
@@ -91,8 +101,8 @@ function record(change: Partial<TrafficRecord>, arrived: (window: number) => num
         ...{ name: `vm${i}`, priority, technique: 'adaptive', deadline_met: i === 0 ? true : null },
         ...{ start_ms: 500 + i * 1000, end_ms: 1500 + i * 1000 },
         migration: {
-          ...{ outcome: 'completed', started_at_ms: 1, tmt_ms: 1000, downtime_stop_to_resume_ms: 30 },
-          ...{ transferred_bytes: 1, used_postcopy: false },
+          ...{ outcome: 'completed', started_at_ms: 500 + i * 1000, tmt_ms: 1000 },
+          ...{ downtime_stop_to_resume_ms: 30, transferred_bytes: 1, used_postcopy: false },
         },
       })),
     },
