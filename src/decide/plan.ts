@@ -39,12 +39,11 @@ const ROUND_COST_MS = 20;
 const PRECOPY_PREFERENCE = 1.1;
 
 /** What a shorter downtime may cost of the total time, once it is within the limit. */
-const SHORTER_DOWNTIME_TMT_RATIO = 0.005;
+const SHORTER_DOWNTIME_TMT_RATIO = 0.015;
 
 // A guest dirties in spurts (it catches up after the stop that each sync of the bitmap means for it), and at this scale a
 // curve of some samples does not show them. Measured, idle machine: 20 MiB/s steady, 44 MB/s within one round of 260 ms.
 const SPURT_FACTOR = 2;
-const SPURT_WINDOW_MS = 100;
 
 /** Below this much of transfer QEMU would spin through empty rounds, each of which stops the guest for its sync. */
 const LEAST_TRANSFER_MS = 50;
@@ -127,20 +126,37 @@ function between(from: Prediction, to: Prediction, share: number): Prediction {
   };
 }
 
-/** What each ms less of downtime costs of total time: r/(B - r) for a guest that dirties r of the B that the link carries. */
-function shorteningRatio(curve: DirtyCurve, bandwidthBytesPerSec: number): number {
-  const bandwidth = bandwidthBytesPerSec / 1000;
-  const rate = (SPURT_FACTOR * dirtyBytesWithin(curve, SPURT_WINDOW_MS)) / SPURT_WINDOW_MS;
-  return rate >= bandwidth ? Infinity : rate / (bandwidth - rate);
+/**
+ * How much shorter the downtime becomes if pre-copy goes on for as long as may be paid for, at most for `leftMs`. In t ms the link
+ * carries t B, while the guest, in spurts, dirties U(2t): total time grows by U(2t)/B, the downtime shrinks by t - U(2t)/B.
+ */
+function shorterByMs(
+  curve: DirtyCurve,
+  bandwidthBytesPerSec: number,
+  affordableMs: number,
+  leftMs: number,
+): number {
+  const costMs = (goOnMs: number): number =>
+    (dirtyBytesWithin(curve, SPURT_FACTOR * goOnMs) / bandwidthBytesPerSec) * 1000;
+  let [goOnMs, tooLongMs] = [0, leftMs];
+  // To the end of the round; what that leaves its prediction says better.
+  if (costMs(leftMs) <= affordableMs) return leftMs;
+  while (tooLongMs - goOnMs > 1) {
+    const middleMs = (goOnMs + tooLongMs) / 2;
+    if (costMs(middleMs) <= affordableMs) goOnMs = middleMs;
+    else tooLongMs = middleMs;
+  }
+  return Math.max(0, goOnMs - costMs(goOnMs));
 }
 
 /**
  * The present round as a path from switching now to switching at its end, left where the downtime is as short as may be
  * paid for. Null when the limit is not met on it.
  *
- * Worked example: 36 MB dirty of a guest that writes 21 MB/s at 117 MB/s, 1.7 s into the migration: now 337 ms of downtime,
- * 119 ms at the round's end, limit 300 ms, total time about 2.04 s. With spurts of 42 MB/s a ms less of downtime costs
- * 42/(117 - 42) = 0.56 ms, so 0.5 % of the total time buys 18 ms: the ceiling is 282 ms.
+ * Worked examples: 36 MB dirty of a guest that writes 21 MB/s at 117 MB/s, 1.7 s into the migration: now 337 ms of downtime,
+ * 119 ms at the round's end, limit 300 ms, total time about 2.04 s, of which 1.5 % are 31 ms. In spurts of 42 MB/s those are used up
+ * after 85 ms, which shorten the downtime by 85 - 31 = 54 ms: the ceiling is 246 ms. A guest that writes as much, but the same 2 MB
+ * again and again, costs 18 ms at most: the ceiling is what the round's end leaves.
  */
 function withinRound(
   forecast: Forecast,
@@ -157,7 +173,8 @@ function withinRound(
   // To whom downtime weighs more than total time, less of it may cost more.
   const preference = tmt > 0 ? downtime / tmt : Infinity;
   const affordableMs = end.tmtMs.expected * SHORTER_DOWNTIME_TMT_RATIO * preference;
-  const shortestMs = fitMs - affordableMs / shorteningRatio(curve, bandwidthBytesPerSec);
+  const leftMs = Math.max(0, fitMs - forecast.downtimeOverheadMs);
+  const shortestMs = fitMs - shorterByMs(curve, bandwidthBytesPerSec, affordableMs, leftMs);
   if (shortestMs <= end.downtimeMs.high) return end;
   return between(now, end, (now.downtimeMs.high - shortestMs) / fall);
 }

@@ -161,6 +161,17 @@ function bestTau(
  * one more round, whose result then settles it.
  */
 export function fitDirtyCurve(points: CurvePoints): CurveFit | null {
+  const known = fits.get(points);
+  if (known !== undefined) return known;
+  const fit = fitAnew(points);
+  fits.set(points, fit);
+  return fit;
+}
+
+/** Points are never changed in place: what was fitted to them once holds. */
+const fits = new WeakMap<CurvePoints, CurveFit | null>();
+
+function fitAnew(points: CurvePoints): CurveFit | null {
   const list = liftToConcave([...points.values()]);
   const first = list[0];
   const last = list.at(-1);

@@ -36,6 +36,8 @@ export interface ForecastState {
   readonly config: ForecastConfig;
   /** Points of finished rounds and direct samples. */
   readonly points: CurvePoints;
+  /** The same with the newest, which the curve is fitted to. */
+  readonly fitted: CurvePoints;
   /** The point of the round boundary seen last: its size may still be corrected by a race-free reading. */
   readonly newest:
     | (CurvePoint & {
@@ -64,9 +66,11 @@ const MOST_LEVEL = 4;
 export function initForecast(config: ForecastConfig): ForecastState {
   const { profile = null } = config;
   const known = profile === null ? null : readProfile(profile);
+  const points: CurvePoints = known?.points ?? new Map();
   return {
     config,
-    points: known?.points ?? new Map(),
+    points,
+    fitted: points,
     newest: null,
     pace: known?.pace?.periodic === true ? known.pace : null,
     bandwidthBytesPerSec: null,
@@ -121,10 +125,12 @@ export function foldObservation(state: ForecastState, observation: Observation):
     }
   }
   const round = observation.pages?.round ?? null;
+  const changed = points !== state.points || newest !== state.newest;
   return {
     ...state,
     points,
     newest,
+    fitted: !changed ? state.fitted : newest === null ? points : withPoint(points, newest),
     bandwidthBytesPerSec: observation.bandwidthBytesPerSec ?? state.bandwidthBytesPerSec,
     workingSet:
       round === null ? state.workingSet : stepWorkingSet(state.workingSet, round, workingSetConfig(state)),
@@ -141,12 +147,12 @@ interface Learnt {
  * than as it was on average. Over 80 migrations (412 rounds, traces/tuning) the next round's writing is wrong by 17.7 % so, by 63 %
  * with the curve alone, by 25.4 % with persistence; bench/README.md.
  */
-function learnt(points: CurvePoints, { newest, pace }: ForecastState): Learnt | null {
-  const fit = fitDirtyCurve(points);
+function learnt({ fitted, newest, pace }: ForecastState): Learnt | null {
+  const fit = fitDirtyCurve(fitted);
   if (fit === null) return null;
   const errorRatio =
-    points.size === 1 ? CURVE_ERROR_ONE_POINT : Math.max(CURVE_ERROR_FLOOR, fit.residualRatio);
-  if (newest === null || points.size === 1) return { curve: fit.curve, errorRatio };
+    fitted.size === 1 ? CURVE_ERROR_ONE_POINT : Math.max(CURVE_ERROR_FLOOR, fit.residualRatio);
+  if (newest === null || fitted.size === 1) return { curve: fit.curve, errorRatio };
   const { windowMs, dirtyBytes, atMs } = newest;
   const modelled =
     pace === null
@@ -166,12 +172,11 @@ const HORIZON_PERIODS = 1.1;
 
 /** The forecast at an observation that was folded in. */
 export function forecastOf(state: ForecastState, observation: Observation): Forecast {
-  const { config, pace, bandwidthBytesPerSec: bandwidth } = state;
+  const { config, pace, bandwidthBytesPerSec: bandwidth, fitted } = state;
   const { remainingBytes, transferredBytes, totalBytes } = observation;
-  const points = once(() => (state.newest === null ? state.points : withPoint(state.points, state.newest)));
-  const curve = once(() => learnt(points(), state));
+  const curve = once(() => learnt(state));
   const ready =
-    points().size > 0 &&
+    fitted.size > 0 &&
     bandwidth !== null &&
     bandwidth > 0 &&
     remainingBytes !== null &&
@@ -210,7 +215,7 @@ export function forecastOf(state: ForecastState, observation: Observation): Fore
     ready,
     pace,
     get longestWindowMs() {
-      return Math.max(0, ...[...points().values()].map(({ windowMs }) => windowMs));
+      return Math.max(0, ...[...fitted.values()].map(({ windowMs }) => windowMs));
     },
     get curve() {
       return curve()?.curve ?? null;

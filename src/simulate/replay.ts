@@ -10,7 +10,6 @@ import {
   forecastOf,
   initForecast,
   readProfile,
-  withPoint,
 } from '../forecast/index.ts';
 import type { Action, Observation, Policy, PolicyContext, PolicyStep } from '../model/index.ts';
 import { guestOfCurve, type SimulatedGuest } from './guest.ts';
@@ -103,9 +102,8 @@ const MAX_TICKS = 1000;
  */
 export function guestOfRecording({ context, observations }: Recording): SimulatedGuest | null {
   const state = observations.reduce(foldObservation, initForecast(context));
-  const points = state.newest === null ? state.points : withPoint(state.points, state.newest);
   const known = context.profile === null ? null : readProfile(context.profile);
-  const curve = known?.curve ?? fitDirtyCurve(points)?.curve;
+  const curve = known?.curve ?? fitDirtyCurve(state.fitted)?.curve;
   if (curve === undefined) return null;
   const zeroBytes = Math.max(0, ...observations.map((each) => each.zeroBytes ?? 0));
   return guestOfCurve(

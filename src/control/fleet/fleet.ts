@@ -24,6 +24,9 @@ import { checkGang, planGang, STREAM_RATIO, type Watched, watchGang } from './pr
 import type { GangDeps, PlannedGang } from './types.ts';
 
 const TICK_MS = 100;
+/** A stream that is not known yet goes before everybody else: it is looked for often, as long as it is to be expected. */
+const STREAM_TICK_MS = 10;
+const STREAM_EXPECTED_MS = 500;
 const SAMPLE_MS = 1000;
 /** So long before the end of the one before a VM is prepared: that takes 2 s where its pages are watched first. */
 const PREPARED_BEFORE_MS = 2500;
@@ -130,7 +133,7 @@ class Fleet {
         this.#sample();
         this.#show();
         if (this.#members.every(({ phase }) => phase === 'ended')) return;
-        await clock.sleep(TICK_MS);
+        await clock.sleep(this.#isAwaitingStream() ? STREAM_TICK_MS : TICK_MS);
       }
     } finally {
       signal?.removeEventListener('abort', leave);
@@ -138,6 +141,18 @@ class Fleet {
       leave();
       await Promise.all(runs);
     }
+  }
+
+  #isAwaitingStream(): boolean {
+    return (
+      this.#network.isShaped &&
+      this.#members.some((each) => {
+        const sinceMs = each.isUnderWay ? each.sinceBeginMs(this.#nowMs()) : null;
+        return (
+          sinceMs !== null && sinceMs < STREAM_EXPECTED_MS && !this.#network.knowsStream(each.member.name)
+        );
+      })
+    );
   }
 
   /** Everything up to its begin; once. */
@@ -157,7 +172,7 @@ class Fleet {
   /** The next one is made ready shortly before its turn: what that takes, the link need not wait for. */
   #prepareNext(runs: Set<Promise<void>>): void {
     if (this.#deps.signal?.aborted === true) return;
-    const running = this.#members.filter(({ phase }) => phase === 'running' || phase === 'ending');
+    const running = this.#members.filter(({ isUnderWay }) => isUnderWay);
     if (!running.every((each) => (each.leftMs() ?? Infinity) <= PREPARED_BEFORE_MS)) return;
     const next = this.#plan.vms.find(({ name }) => this.#find(name)?.phase === 'waiting');
     if (next !== undefined) this.#prepare(next.name, runs);
@@ -200,7 +215,7 @@ class Fleet {
   #running(): RunningMigration[] {
     return this.#plan.vms.flatMap(({ name }) => {
       const run = this.#find(name);
-      if (run === undefined || !['running', 'ending'].includes(run.phase)) return [];
+      if (run?.isUnderWay !== true) return [];
       return [{ name, priority: run.member.priority, urgent: run.isUrgent() }];
     });
   }

@@ -104,6 +104,8 @@ export interface MemberStart {
   readonly bandwidthBytesPerSec: number | null;
 }
 
+const UNDER_WAY: ReadonlySet<VmPhase> = new Set(['running', 'stopping', 'ending']);
+
 /** A VM on its way: begun at most as often as the plan allows, and always with an outcome in the end. */
 export class GangMemberRun {
   readonly member: GangMember;
@@ -133,24 +135,38 @@ export class GangMemberRun {
   get phase(): VmPhase {
     if (this.#phase !== 'running') return this.#phase;
     if (this.#overMs !== null) return 'over';
-    const status = this.#progress?.observation.status ?? 'none';
-    return status.startsWith('postcopy') || status === 'device' || status === 'pre-switchover'
-      ? 'ending'
-      : 'running';
+    const { status = 'none', destinationResumed = null } = this.#progress?.observation ?? {};
+    if (status === 'device' || status === 'pre-switchover') return 'stopping';
+    if (!status.startsWith('postcopy')) return 'running';
+    return destinationResumed === false ? 'stopping' : 'ending';
   }
 
-  /** In its last phase, or forecast to miss its deadline: it is to have what the floor leaves. */
+  /** It crosses just now. */
+  get isUnderWay(): boolean {
+    return UNDER_WAY.has(this.phase);
+  }
+
+  /** How long ago it began; null before. */
+  sinceBeginMs(nowMs: number): number | null {
+    return this.#openedMs === null ? null : nowMs - this.#openedMs;
+  }
+
+  /** In its last phases, or forecast to miss its deadline: it is to have what the floor leaves. */
   isUrgent(): boolean {
-    if (this.phase === 'ending') return true;
+    if (this.#isSwitching) return true;
     const { deadlineMs } = this.member.objective;
     const forecast = this.#progress?.forecast;
     if (deadlineMs === null || this.#openedMs === null || forecast === undefined) return false;
     return isLate(forecast, this.member.objective, deadlineMs - this.#openedMs);
   }
 
+  get #isSwitching(): boolean {
+    return this.phase === 'stopping' || this.phase === 'ending';
+  }
+
   /** How long what is left of it takes, as far as is known; null: longer than anybody could say. */
   leftMs(): number | null {
-    if (this.phase === 'ending') return 0;
+    if (this.#isSwitching) return 0;
     const { remainingBytes, bandwidthBytesPerSec } = this.#progress?.observation ?? {};
     if (remainingBytes === undefined || remainingBytes === null) return null;
     if (bandwidthBytesPerSec === undefined || bandwidthBytesPerSec === null) return null;

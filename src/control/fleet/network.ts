@@ -227,6 +227,10 @@ export class GangNetwork implements AsyncDisposable {
     }
   }
 
+  knowsStream(name: string): boolean {
+    return this.#streams.has(name);
+  }
+
   /** A VM that begins anew has a new stream. */
   forgetStream(name: string): void {
     this.#streams.delete(name);

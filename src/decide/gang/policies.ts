@@ -175,7 +175,7 @@ export function migrationBandwidth({ source, destination, limits }: GangSituatio
 
 /**
  * Ours: one after the other, for two at once end no sooner together and later each, in the order of least weighted completion that
- * keeps the deadlines; the next begins as the one before it ends its last phase, and has what that leaves.
+ * keeps the deadlines; the next begins when the one before it is awake on the destination, and has what its last pages leave of the link.
  */
 function slackwaterGang(): GangPolicy {
   return {

@@ -4,10 +4,11 @@
 import type { GangPlan } from '../../model/index.ts';
 
 /**
- * `ending`: in switchover or post-copy, the link is about to be free. `over`: migrated, its controller puts things back. `ended`: its
+ * `stopping`: its guest stands still, and what is sent is what it waits for: nobody else begins. `ending`: it runs on the
+ * destination, in post-copy, and the link is about to be free. `over`: migrated, its controller puts things back. `ended`: its
  * outcome is known.
  */
-export type VmPhase = 'waiting' | 'running' | 'ending' | 'over' | 'ended';
+export type VmPhase = 'waiting' | 'running' | 'stopping' | 'ending' | 'over' | 'ended';
 
 /** The names of those that start now, in order. */
 export function startsNow(plan: GangPlan, phaseOf: (name: string) => VmPhase): string[] {

@@ -194,7 +194,7 @@ function carryOut(plan: GangPlan): { readonly atOnce: number; readonly began: re
       phases.set(name, 'running');
       began.push(name);
     }
-    const running = [...phases].filter(([, phase]) => phase === 'running' || phase === 'ending');
+    const running = [...phases].filter(([, phase]) => phase === 'running');
     atOnce = Math.max(atOnce, running.length);
     const [first] = running;
     if (first !== undefined) phases.set(first[0], 'ended');
@@ -224,6 +224,7 @@ t.test('ours begins the next one while the one before is in its last phase', (t)
     startsNow(plan, (name) => phases[names.indexOf(name)] ?? 'ended');
   t.same(at('waiting', 'waiting', 'waiting'), [names[0]]);
   t.same(at('running', 'waiting', 'waiting'), []);
+  t.same(at('stopping', 'waiting', 'waiting'), [], 'while a guest stands still nobody begins');
   t.same(at('ending', 'waiting', 'waiting'), [names[1]]);
   t.same(at('over', 'waiting', 'waiting'), [names[1]]);
   t.same(at('ended', 'running', 'waiting'), []);
