@@ -33,10 +33,20 @@ export interface Sight {
 const BANDWIDTH_KNOWN_MS = 300;
 
 export function observationOf(state: MigrationState, guest: SimulatedGuest, sight: Sight): Observation {
-  const { wireBytesPerMs, ...seen } = sight;
-  const bandwidthBytesPerSec = state.nowMs < BANDWIDTH_KNOWN_MS ? null : wireBytesPerMs * 1000;
+  const bandwidthBytesPerSec = state.nowMs < BANDWIDTH_KNOWN_MS ? null : sight.wireBytesPerMs * 1000;
+  // Key by key: a rest of keys made of each sight took a quarter of all simulations' time.
   return {
-    ...seen,
+    kind: sight.kind,
+    status: sight.status,
+    endedRoundMs: sight.endedRoundMs,
+    dirtyAtRoundStartBytes: sight.dirtyAtRoundStartBytes,
+    unsentBytes: sight.unsentBytes,
+    remainingBytes: sight.remainingBytes,
+    pageRequests: sight.pageRequests,
+    destinationResumed: sight.destinationResumed,
+    dirtySamples: sight.dirtySamples,
+    pages: sight.pages,
+    showsPages: sight.showsPages,
     atMs: state.nowMs,
     round: state.round,
     roundStartMs: state.roundStartMs,
