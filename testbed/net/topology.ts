@@ -83,12 +83,28 @@ export async function bringUpNetwork(
     for (const host of HYPERVISORS) {
       await ipBatch(context, namespaceOf(testbed, host), neighbourPortLines(testbed, host));
       await ipBatch(context, namespaceOf(testbed, NEIGHBOURS[host]), neighbourLines(host, members));
+      await tellBridges(context, testbed, host);
     }
   }
   await tcBatch(context, switchNamespace, [
     ...HOSTS.flatMap((host) => inletFilterLines(host)),
     ...shaperLines('add', link),
   ]);
+}
+
+/**
+ * Where a neighbour is. Bridges would learn it from what it sends, but one that only receives sends nothing, since nobody asks for
+ * addresses here: what it gets would go to every host, and through links that it has no business with.
+ */
+async function tellBridges(context: CommandContext, testbed: string, host: HypervisorName): Promise<void> {
+  const { mac } = NEIGHBOUR_ENDPOINTS[NEIGHBOURS[host]];
+  const ports = [
+    [namespaceOf(testbed, 'sw'), switchPort(host)],
+    [namespaceOf(testbed, host), NEIGHBOUR_PORT],
+  ] as const;
+  for (const [namespace, port] of ports) {
+    await run(['bridge', '-n', namespace, 'fdb', 'replace', mac, 'dev', port, 'master', 'static'], context);
+  }
 }
 
 async function configureKernel(context: CommandContext, namespace: string): Promise<void> {
