@@ -5,8 +5,12 @@
 import { parseArgs } from 'node:util';
 import type { WritePattern } from '../src/experiment/index.ts';
 import { policyByName } from '../src/decide/index.ts';
-import { modelContext } from '../src/simulate/context.ts';
-import { guestOfPattern, simulateMigration, testGuestZeroBytes } from '../src/simulate/index.ts';
+import {
+  guestOfPattern,
+  modelContext,
+  simulateMigration,
+  testGuestZeroBytes,
+} from '../src/simulate/index.ts';
 
 const { values } = parseArgs({ options: { seconds: { type: 'string', default: '3' } } });
 

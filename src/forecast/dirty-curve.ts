@@ -155,6 +155,9 @@ function bestTau(
   return best;
 }
 
+/** Points are never changed in place: what was fitted to them once holds. */
+const fits = new WeakMap<CurvePoints, CurveFit | null>();
+
 /**
  * The curve through the points, or null without any. With a single point the shape is open: it is read as a set that
  * the window has mostly covered (tau a third of the window), which predicts shorter rounds to come and so leads to
@@ -167,9 +170,6 @@ export function fitDirtyCurve(points: CurvePoints): CurveFit | null {
   fits.set(points, fit);
   return fit;
 }
-
-/** Points are never changed in place: what was fitted to them once holds. */
-const fits = new WeakMap<CurvePoints, CurveFit | null>();
 
 function fitAnew(points: CurvePoints): CurveFit | null {
   const list = liftToConcave([...points.values()]);

@@ -36,7 +36,7 @@ export interface ForecastState {
   readonly config: ForecastConfig;
   /** Points of finished rounds and direct samples. */
   readonly points: CurvePoints;
-  /** The same with the newest, which the curve is fitted to. */
+  /** The same with the newest, which the curve is fitted to; kept as it is while they are, so that it is fitted once. */
   readonly fitted: CurvePoints;
   /** The point of the round boundary seen last: its size may still be corrected by a race-free reading. */
   readonly newest:

@@ -14,7 +14,7 @@ export interface ModelSetting {
   readonly memoryBytes: number;
   /** What one TCP stream carries. */
   readonly linkBytesPerSec: number;
-  /** QEMU's own limit; 0: none. */
+  /** QEMU's own limit; 0: none; null: a QEMU that has no such parameter. */
   readonly maxBandwidthBytesPerSec: number | null;
 }
 

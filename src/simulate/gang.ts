@@ -28,13 +28,13 @@ export interface RankedOrder {
 }
 
 /** So many VMs have 4683 orders. */
-export const MOST_SEARCHED_VMS = 6;
+const MOST_SEARCHED_VMS = 6;
 
 /** Less of a migration than this is the rounding of its shares. */
 const OVER_RATIO = 1e-9;
 
 /** All ways of putting items into groups, and groups into an order: 1, 3, 13, 75 for one to four of them. */
-export function* orderedGroups<T>(items: readonly T[]): Generator<readonly (readonly T[])[]> {
+function* orderedGroups<T>(items: readonly T[]): Generator<readonly (readonly T[])[]> {
   if (items.length === 0) {
     yield [];
     return;
@@ -44,6 +44,16 @@ export function* orderedGroups<T>(items: readonly T[]): Generator<readonly (read
     const rest = items.filter((item, i) => !isFirst(item, i));
     for (const groups of orderedGroups(rest)) yield [items.filter(isFirst), ...groups];
   }
+}
+
+/** The model is sure of its lengths: what is cautious is what is expected. */
+function over({ name, priority, deadlineMs }: SimulatedGangVm, endMs: number, lengthMs: number): Scheduled {
+  return {
+    job: { name, priority, deadlineMs, lengthMs, highLengthMs: lengthMs },
+    endMs,
+    highEndMs: endMs,
+    late: deadlineMs !== null && endMs > deadlineMs,
+  };
 }
 
 /**
@@ -60,24 +70,17 @@ function endsOf(
   for (const group of groups) {
     let open = group.map((vm) => ({ vm, leftRatio: 1 }));
     while (open.length > 0) {
-      const lengths = new Map(open.map(({ vm }) => [vm, lengthMs(vm, open.length)]));
-      const leftMs = open.map(({ vm, leftRatio }) => leftRatio * (lengths.get(vm) ?? 0));
-      const passedMs = Math.min(...leftMs);
+      const atOnce = open.length;
+      const passedMs = Math.min(...open.map(({ vm, leftRatio }) => leftRatio * lengthMs(vm, atOnce)));
       nowMs += passedMs;
-      open = open.flatMap(({ vm, leftRatio }, i) => {
-        const left = (leftMs[i] ?? 0) - passedMs;
-        const ratio = left === 0 ? 0 : leftRatio * (left / (leftMs[i] ?? 1));
-        if (ratio > OVER_RATIO) return [{ vm, leftRatio: ratio }];
-        const alone = lengthMs(vm, 1);
-        const { name, priority, deadlineMs } = vm;
-        schedule.push({
-          job: { name, priority, deadlineMs, lengthMs: alone, highLengthMs: alone },
-          endMs: nowMs,
-          highEndMs: nowMs,
-          late: deadlineMs !== null && nowMs > deadlineMs,
-        });
-        return [];
-      });
+      const after = open.map(({ vm, leftRatio }) => ({
+        vm,
+        leftRatio: leftRatio - passedMs / lengthMs(vm, atOnce),
+      }));
+      open = after.filter(({ leftRatio }) => leftRatio > OVER_RATIO);
+      for (const { vm, leftRatio } of after) {
+        if (leftRatio <= OVER_RATIO) schedule.push(over(vm, nowMs, lengthMs(vm, 1)));
+      }
     }
   }
   return schedule;

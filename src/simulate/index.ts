@@ -1,13 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 export { type ModelCosts, REFERENCE_COSTS } from './costs.ts';
 export { type GuestSource, policyNameOf, simulateRun } from './experiment.ts';
-export {
-  type GangOrder,
-  MOST_SEARCHED_VMS,
-  rankGangOrders,
-  type RankedOrder,
-  type SimulatedGangVm,
-} from './gang.ts';
+export { modelContext, type ModelSetting } from './context.ts';
+export { type GangOrder, rankGangOrders, type RankedOrder, type SimulatedGangVm } from './gang.ts';
 export { guestOfCurve, type MemoryPart, pagesByHeatOf, type SimulatedGuest } from './guest.ts';
 export { simulateMigration } from './migration.ts';
 export type { SimulatedAction, SimulatedRun, SimulationOptions } from './simulation.ts';

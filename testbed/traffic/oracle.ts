@@ -14,7 +14,7 @@ import { readWorkload, resolveWorkload } from '../workload/index.ts';
 const MIB = 1024 * 1024;
 /** As `slackwater gang` has it where a plan says nothing. */
 const MAX_DOWNTIME_MS = 300;
-/** From the moment at which deadlines begin to the first migration: connections are made, settings taken down. */
+/** From the moment at which deadlines begin to the first migration: connections are made, settings taken down. Chosen. */
 const PREPARING_MS = 500;
 
 /** What of the source's link others want at most at any moment, the guests' own sends included. */
@@ -27,7 +27,7 @@ function offerBytesPerSec({ flows, vms }: TrafficCase): number {
 }
 
 /** Each VM's group in the order of that rank; the last one where there are fewer. */
-export function oracleGroups(
+function oracleGroups(
   { link, floorBytesPerSec }: TrafficExperiment,
   each: TrafficCase,
   rank: number,

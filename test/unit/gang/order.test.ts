@@ -216,7 +216,7 @@ t.test('every plan is carried out to its end', (t) => {
   t.end();
 });
 
-t.test('ours begins the next one while the one before is in its last phase', (t) => {
+t.test('ours begins the next one while the one before, awake, fetches its last pages', (t) => {
   const plan = gangPolicyByName('slackwater-gang')?.plan(situation([vm('a'), vm('b'), vm('c')]), costOf);
   if (plan === undefined) throw new Error('no plan');
   const names = plan.vms.map(({ name }) => name);

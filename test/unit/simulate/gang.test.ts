@@ -67,6 +67,23 @@ t.test('at once both end when the second of two would, or later', (t) => {
   t.end();
 });
 
+t.test('of two at once the shorter one is over first, and leaves the other the link', (t) => {
+  const short = vm('short', {
+    guest: guestOfPattern(72 * MIB, 12 * MIB, { kind: 'steady', setBytes: MIB, rateBytesPerSec: MIB }),
+  });
+  const ranked = rankGangOrders([short, vm('long')], LINK);
+  const alone = (name: string): number => {
+    const [first] = ranked.find(({ groups }) => groups.length === 2 && groups[0]![0] === name)!.schedule;
+    return first!.endMs;
+  };
+  const [first, second] = ranked.find(({ groups }) => groups.length === 1)!.schedule;
+  t.same([first!.job.name, second!.job.name], ['short', 'long']);
+  const sum = alone('short') + alone('long');
+  t.ok(first!.endMs > 1.8 * alone('short') && first!.endMs < second!.endMs);
+  t.ok(second!.endMs > 0.95 * sum && second!.endMs < 1.1 * sum, `${second!.endMs} of ${sum}`);
+  t.end();
+});
+
 t.test('too many are refused with the number', (t) => {
   const many = Array.from({ length: 7 }, (_, i) => vm(`vm${i}`));
   t.throws(() => rankGangOrders(many, LINK), /at most 6 VMs whose orders are searched, got 7/);

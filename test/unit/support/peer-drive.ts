@@ -2,6 +2,7 @@
 // Runs a policy against a guest that is made up: rounds begin at fixed times, readings come every 250 ms, ticks when the
 // policy asked for them. In the order of the live controller, without waiting.
 
+import { peerPolicy } from '../../../src/decide/index.ts';
 import type { Action, Forecast, Observation, Policy, PolicyContext } from '../../../src/model/index.ts';
 import { MIB, observation } from './observation.ts';
 import { OBJECTIVE, policyContext } from './policy-context.ts';
@@ -25,6 +26,12 @@ export const NO_FORECAST: Forecast = {
 };
 
 /** Of an operator whose maximum downtime is not QEMU's default, so that it shows who goes by it. */
+export function peer(id: string, timeScale?: number): Policy {
+  const policy = peerPolicy(id, timeScale);
+  if (policy === undefined) throw new Error(`no peer ${id}`);
+  return policy;
+}
+
 export function peerContext(fields: Partial<PolicyContext> = {}): PolicyContext {
   return policyContext({ objective: { ...OBJECTIVE, maxDowntimeMs: 250 }, ...fields });
 }
