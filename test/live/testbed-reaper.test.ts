@@ -69,6 +69,27 @@ t.test('reap leaves nothing of a testbed whose creator was killed', { skip }, as
   );
 });
 
+t.test('reap waits for what somebody else is removing', { skip }, async (t) => {
+  const name = `t-both-${process.pid}`;
+  await killCreator(name, 'created', 0);
+  const other = spawn(
+    process.execPath,
+    ['--import', 'tsx', '--input-type=module', '-e', `import { reap } from '${entry}'; await reap();`],
+    {
+      stdio: ['ignore', 'ignore', 'inherit'],
+      env: { ...process.env, TAP: undefined, NODE_OPTIONS: undefined },
+    },
+  );
+  const ended = once(other, 'exit');
+  const isRemoving = async () =>
+    (await findLeftovers(name)).files.some((file) => file.includes(`.removing-${name}@`));
+  while (other.exitCode === null && !(await isRemoving())) await delay(5);
+  t.equal(other.exitCode, null, 'the other one is at it');
+  await reap();
+  t.same(await findLeftovers(name), EMPTY);
+  await ended;
+});
+
 t.test('reap leaves alone what somebody looks after', { skip }, async (t) => {
   const testbed = await createTestbed({ name: `t-live-${process.pid}` });
   t.teardown(() => testbed.down());

@@ -32,6 +32,8 @@ import {
 // A command that a killed creator had just started may still be on its way to creating something: look again after this.
 const GRACE_MS = 100;
 const REMAINS_ATTEMPTS = 50;
+// As long as a removal may take whose processes do not die at once.
+const OTHERS_REMOVAL_MS = 15_000;
 
 /** What is left of a testbed; all empty when nothing is. */
 export interface Leftovers {
@@ -86,15 +88,23 @@ export async function removeRemains(name: string): Promise<void> {
   }
 }
 
-/** Removes every testbed that nobody looks after (with `all`, the kept ones too); returns their names. */
+/**
+ * Removes every testbed that nobody looks after (with `all`, the kept ones too); returns their names. One that somebody else
+ * is removing at that moment is waited for, and taken over when its remover dies: afterwards nothing is left of either.
+ */
 export async function reap(options: { readonly all?: boolean } = {}): Promise<string[]> {
-  const removed: string[] = [];
-  for (const entry of await listEntries()) {
-    const kept = entry.kind === 'testbed' && (await readOwner(entry.directory))?.kept === true;
-    if (!(await isAbandoned(entry)) && !(options.all === true && kept)) continue;
-    if (await removeEntry(entry, kept)) removed.push(entry.name);
+  const removed = new Set<string>();
+  const deadlineMs = performance.now() + OTHERS_REMOVAL_MS;
+  for (;;) {
+    for (const entry of await listEntries()) {
+      const kept = entry.kind === 'testbed' && (await readOwner(entry.directory))?.kept === true;
+      if (!(await isAbandoned(entry)) && !(options.all === true && kept)) continue;
+      if (await removeEntry(entry, kept)) removed.add(entry.name);
+    }
+    const isSomebodyRemoving = (await listEntries()).some(({ kind }) => kind === 'removing');
+    if (!isSomebodyRemoving || performance.now() > deadlineMs) return [...removed];
+    await delay(GRACE_MS);
   }
-  return [...new Set(removed)];
 }
 
 async function removeEntry(entry: RunEntry, ownerMayLive: boolean): Promise<boolean> {
