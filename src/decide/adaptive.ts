@@ -28,7 +28,7 @@ import {
 import { asScheduled, duringFirstPass } from './first-pass.ts';
 import { choosePlan, type Plan, weighedOptions } from './plan.ts';
 import { defaultPostcopyEntry, makeRoom, type PostcopyEntryOptions, stepPostcopy } from './postcopy-entry.ts';
-import { beginPaging, stepPaging } from './paging.ts';
+import { beginPaging, departInTime, stepPaging } from './paging.ts';
 import {
   deadlineReason,
   holdReason,
@@ -177,6 +177,12 @@ function step(state: AdaptiveState, input: PolicyInput): PolicyStep<AdaptiveStat
     if (phase.kind === 'scheduled') {
       if (input.nowMs < phase.atMs) return result(state, phase, [], phase.atMs);
       return asScheduled(state, phase, input.nowMs);
+    }
+    if (phase.kind === 'paging') {
+      const departed = departInTime(state, phase.paging, input.nowMs);
+      if (departed !== null) return departed;
+      const { departure } = phase.paging;
+      if (departure !== null) return result(state, phase, [], departure.atMs);
     }
     const late = deadlineMs !== null && input.nowMs >= deadlineMs && !context.postcopyReady;
     if (!late) return result(state, phase);

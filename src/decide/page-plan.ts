@@ -26,14 +26,20 @@ function chanceWithin(f: number, windowMs: number, ms: number): number {
   return 1 - (1 - f) ** (ms / windowMs);
 }
 
-/** Distinct bytes that the guest is expected to write within `ms`, as far as it has been seen to write. */
+/**
+ * Distinct bytes that the guest is expected to write within `ms`, as far as it has been seen to write; of pages of less than
+ * `belowHeat` only (null: of all).
+ */
 export function dirtyBytesWithin(
   { pagesByHeat, pageSizeBytes, heatWindowMs }: PageSummary,
   ms: number,
+  belowHeat: number | null = null,
 ): number {
+  const counts = (heatClass: number): boolean =>
+    heatClass > 0 && (belowHeat === null || leastHeatOf(heatClass) < belowHeat);
   const pages = pagesByHeat.reduce(
     (sum, here, heatClass) =>
-      heatClass === 0 ? sum : sum + here * chanceWithin(shareOf(heatClass), heatWindowMs, ms),
+      counts(heatClass) ? sum + here * chanceWithin(shareOf(heatClass), heatWindowMs, ms) : sum,
     0,
   );
   return pages * pageSizeBytes;

@@ -1,6 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the adaptive policy remembers between two looks at the pages of a patched QEMU.
 
+/** What is still to be sent at a sync: what was left out (hot), and the rest of the pass (residual). */
+export interface LeftToSend {
+  readonly hotBytes: number;
+  readonly residualBytes: number;
+  readonly bandwidthBytesPerSec: number;
+  /** Of a downtime, what is not transfer. */
+  readonly overheadMs: number;
+}
+
+/** Post-copy at that moment, with what will be left then. */
+export interface Departure {
+  readonly atMs: number;
+  readonly left: LeftToSend;
+}
+
 export interface PagingState {
   /** The bandwidth that QEMU was told to judge a switchover by; null: none yet. */
   readonly toldBytesPerSec: number | null;
@@ -10,6 +25,10 @@ export interface PagingState {
   readonly sampling: boolean;
   /** When the deferred set was chosen last. */
   readonly chosenAtMs: number;
+  /** Pages of at least this heat are left out; null: none. */
+  readonly leastHeat: number | null;
+  /** Post-copy before the pass has ended; null: not decided yet. */
+  readonly departure: Departure | null;
   /** What was left to send in rounds at the end of the last one; null before the first. */
   readonly residualBytes: number | null;
 }

@@ -13,26 +13,29 @@ import type {
   PolicyStep,
   Reason,
 } from '../model/index.ts';
-import {
-  type AdaptiveState,
-  DOWNTIME_MARGIN,
-  enterPostcopy,
-  HOLD_DOWNTIME_LIMIT_MS,
-  result,
-  transferMsWithin,
-} from './adaptive-state.ts';
+import { type AdaptiveState, HOLD_DOWNTIME_LIMIT_MS, result, transferMsWithin } from './adaptive-state.ts';
 import type { PagingState } from './paging-state.ts';
+import {
+  depart,
+  fitsDowntime,
+  leftNumbers,
+  leftText,
+  leftToSend,
+  LOOK_MS,
+  mayGoPostcopy,
+  planDeparture,
+  precopyDowntimeMs,
+  RESIDUAL_MS,
+  residualMs,
+} from './paging-switch.ts';
 import { type DeferralPlan, dirtyBytesWithin, planDeferral } from './page-plan.ts';
-import { makeRoom } from './postcopy-entry.ts';
 import { holdReason } from './reasons.ts';
 import { assumedBytesPerSec } from './start.ts';
 
-/** How often pages are looked at within a round, and the deferred set chosen anew. */
-const SAMPLE_MS = 200;
+/** How often the deferred set is chosen anew. */
 const CHOOSE_MS = 400;
 
-/** Rounds over what was dirtied in the pass pay while they take longer than this, and shrink to less than this share. */
-const RESIDUAL_MS = 20;
+/** A round over what was dirtied in the one before pays while what is left shrinks to less than this share. */
 const SHRINKS_TO = 0.7;
 
 /** QEMU is told of the bandwidth again when it differs by this share. */
@@ -43,10 +46,6 @@ const PASS_RATIO = 1.2;
 
 /** Of what the link carries within the maximum downtime, the part that deferred pages may take: others come on top. */
 const FITTING_RATIO = 0.8;
-
-function bytesOf(pages: number, { pageSizeBytes }: PageSummary): number {
-  return pages * pageSizeBytes;
-}
 
 function deferReason(plan: DeferralPlan, pages: PageSummary): Reason {
   const { leastHeat, deferredBytes, savedBytes } = plan;
@@ -74,11 +73,11 @@ function endOf(context: PolicyContext, pages: PageSummary, bandwidthBytesPerSec:
  * A guest that writes no more within the maximum downtime than the link carries in it can be finished by pre-copy, which is
  * the safer way: then no more is left out than can be sent while it is stopped.
  */
-function deferAction(context: PolicyContext, pages: PageSummary, bandwidthBytesPerSec: number): Action {
+function deferAction(context: PolicyContext, pages: PageSummary, bandwidthBytesPerSec: number) {
   const end = endOf(context, pages, bandwidthBytesPerSec);
   const mostBytes = end.kind === 'precopy' ? end.fittingBytes : end.kind === 'postcopy' ? Infinity : 0;
   const plan = planDeferral(pages, bandwidthBytesPerSec, mostBytes);
-  return { kind: 'defer', leastHeat: plan.leastHeat, reason: deferReason(plan, pages) };
+  return { kind: 'defer', leastHeat: plan.leastHeat, reason: deferReason(plan, pages) } as const;
 }
 
 /** The first actions, before the migration begins; null where leaving pages out leads nowhere. */
@@ -88,19 +87,28 @@ export function beginPaging(
 ): { state: PagingState; actions: readonly Action[] } | null {
   const bandwidth = assumedBytesPerSec(context);
   if (endOf(context, pages, bandwidth).kind === 'none') return null;
+  const defer = deferAction(context, pages, bandwidth);
   return {
-    state: { toldBytesPerSec: null, held: true, sampling: true, chosenAtMs: 0, residualBytes: null },
+    state: {
+      toldBytesPerSec: null,
+      held: true,
+      sampling: true,
+      chosenAtMs: 0,
+      leastHeat: defer.leastHeat,
+      departure: null,
+      residualBytes: null,
+    },
     actions: [
       {
         kind: 'hold',
         hold: true,
-        sampleMs: SAMPLE_MS,
+        sampleMs: LOOK_MS,
         reason: {
           text: 'holding the switchover: rounds end when all but the deferred pages are sent',
           numbers: {},
         },
       },
-      deferAction(context, pages, bandwidth),
+      defer,
     ],
   };
 }
@@ -123,17 +131,22 @@ function tellBandwidth(state: AdaptiveState, paging: PagingState, forecast: Fore
   ];
 }
 
-function packAction(budgetBytes: number): Action {
-  const text = `up to ${formatBytes(budgetBytes)} of what the guest touches first go ahead of it`;
-  return { kind: 'pack', budgetBytes, reason: { text, numbers: { budgetBytes } } };
-}
-
 function keep(
   state: AdaptiveState,
   paging: PagingState,
   actions: readonly Action[] = [],
 ): PolicyStep<AdaptiveState> {
-  return result(state, { kind: 'paging', paging }, actions, state.context.objective.deadlineMs);
+  const wakeAtMs = paging.departure?.atMs ?? state.context.objective.deadlineMs;
+  return result(state, { kind: 'paging', paging }, actions, wakeAtMs);
+}
+
+/** Steps the policy on a tick: when the moment has come that was decided on, it goes post-copy. Null: it is not time yet. */
+export function departInTime(
+  state: AdaptiveState,
+  { departure }: PagingState,
+  nowMs: number,
+): PolicyStep<AdaptiveState> | null {
+  return departure === null || nowMs < departure.atMs ? null : depart(state, nowMs, departure.left);
 }
 
 /** Steps the policy on an observation in pre-copy. */
@@ -149,7 +162,8 @@ export function stepPaging(
   if (!observation.showsPages) {
     return asOnStock(state, { text: 'nothing is seen of pages any more: going on without', numbers: {} });
   }
-  if (pages === null || status !== 'active' || bandwidth === null) return keep(state, before);
+  if (status !== 'active' || bandwidth === null) return keep(state, before);
+  if (pages === null) return departInTime(state, before, nowMs) ?? keep(state, before);
   const tell = tellBandwidth(state, before, forecast);
   const paging: PagingState = tell.length > 0 ? { ...before, toldBytesPerSec: bandwidth } : before;
   if (pages.endsRound === true) {
@@ -166,11 +180,18 @@ export function stepPaging(
       { kind: 'hold', hold: true, sampleMs: 0, reason },
     ]);
   }
-  if (nowMs - paging.chosenAtMs < CHOOSE_MS) return keep(state, paging, tell);
-  return keep(state, { ...paging, chosenAtMs: nowMs }, [
-    ...tell,
-    deferAction(state.context, pages, bandwidth),
-  ]);
+  const left = leftToSend(pages, bandwidth, forecast);
+  const departure = planDeparture(state, nowMs, left, { ...observation, pages }, paging.leastHeat);
+  if (departure !== null) {
+    return (
+      departInTime(state, { ...paging, departure }, nowMs) ?? keep(state, { ...paging, departure }, tell)
+    );
+  }
+  const going: PagingState = { ...paging, departure };
+  if (nowMs - paging.chosenAtMs < CHOOSE_MS) return keep(state, going, tell);
+  const defer = deferAction(state.context, pages, bandwidth);
+  const chosen = { chosenAtMs: nowMs, leastHeat: defer.leastHeat };
+  return keep(state, { ...going, ...chosen }, [...tell, defer]);
 }
 
 function atRoundEnd(
@@ -182,59 +203,25 @@ function atRoundEnd(
   bandwidth: number,
   tell: readonly Action[],
 ): PolicyStep<AdaptiveState> {
-  const { context } = state;
-  const { objective, postcopyReady } = context;
-  const hotBytes = bytesOf(pages.deferredPages ?? 0, pages);
-  const residualBytes = bytesOf(pages.pendingPages ?? 0, pages) - hotBytes;
-  const transferMs = ((hotBytes + residualBytes) / bandwidth) * 1000;
-  const downtimeMs = transferMs + forecast.downtimeOverheadMs;
-  const numbers = {
-    hotBytes,
-    residualBytes,
-    bandwidthBytesPerSec: bandwidth,
-    forecastDowntimeMs: downtimeMs,
-  };
-  const left = `${formatBytes(hotBytes)} of hot and ${formatBytes(residualBytes)} of other pages are left`;
-  if (downtimeMs * (1 + DOWNTIME_MARGIN) <= objective.maxDowntimeMs) {
-    const text = `releasing the switchover: ${left}, expected downtime ${formatMs(downtimeMs)} within ${formatMs(objective.maxDowntimeMs)}`;
+  const { objective } = state.context;
+  const left = leftToSend(pages, bandwidth, forecast);
+  const numbers = leftNumbers(left);
+  if (fitsDowntime(left, objective)) {
+    const text =
+      `releasing the switchover: ${leftText(left)}, expected downtime ${formatMs(precopyDowntimeMs(left))} ` +
+      `within ${formatMs(objective.maxDowntimeMs)}`;
     const release: Action = { kind: 'hold', hold: false, sampleMs: 0, reason: { text, numbers } };
-    return keep(state, { ...paging, held: false }, paging.held ? [...tell, release] : tell);
+    return keep(state, { ...paging, departure: null, held: false }, paging.held ? [...tell, release] : tell);
   }
-  const residualMs = (residualBytes / bandwidth) * 1000;
   const shrinks =
     forecast.workingSetConverged !== true &&
-    (paging.residualBytes === null || residualBytes < paging.residualBytes * SHRINKS_TO);
-  const next: PagingState = { ...paging, residualBytes };
-  if (residualMs > RESIDUAL_MS && shrinks) return keep(state, next, tell);
-  if (postcopyReady && objective.postcopy !== 'forbidden') {
-    const text =
-      `post-copy: ${left}, ${formatMs(downtimeMs)} of downtime by pre-copy (limit ${formatMs(objective.maxDowntimeMs)}). ` +
-      'From here on a host that dies loses the guest';
-    const { options } = state;
-    const room = makeRoom(options, context, bandwidth, { pushMs: transferMs, tmtMs: nowMs + transferMs });
-    const packMs = options.hotFirst ? options.packMs : 0;
-    return enterPostcopy(state, {
-      entry: { kind: 'switching', quietMs: room.quietMs },
-      actions: [
-        ...room.actions,
-        ...(options.hotFirst ? [packAction(Math.round((bandwidth / 1000) * packMs))] : []),
-        {
-          kind: 'start-postcopy',
-          reason: {
-            text,
-            numbers: {
-              ...numbers,
-              forecastDowntimeMs: forecast.downtimeOverheadMs + packMs,
-              forecastTmtMs: nowMs + transferMs / (options.paceRatio ?? 1),
-            },
-          },
-        },
-      ],
-      wakeAtMs: null,
-    });
+    (paging.residualBytes === null || left.residualBytes < paging.residualBytes * SHRINKS_TO);
+  if (residualMs(left) > RESIDUAL_MS && shrinks) {
+    return keep(state, { ...paging, departure: null, residualBytes: left.residualBytes }, tell);
   }
+  if (mayGoPostcopy(state)) return depart(state, nowMs, left);
   // Without post-copy all of it has to shrink.
-  const text = `${left}, which does not fit: the hot pages are sent in rounds, too`;
+  const text = `${leftText(left)}, which does not fit: the hot pages are sent in rounds, too`;
   return asOnStock(state, { text, numbers });
 }
 

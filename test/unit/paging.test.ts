@@ -45,8 +45,9 @@ t.test('on a faster link less is left out: a page is soon sent, and soon sent ag
 
 interface Look {
   readonly atMs: number;
-  /** Null: they cannot be seen any more. */
-  readonly pages: Partial<PageSummary> | null;
+  /** Null: they cannot be seen any more. Absent: nothing is seen, only time goes by. */
+  readonly pages?: Partial<PageSummary> | null;
+  readonly zeroMib?: number;
 }
 
 /** All actions of a run over what is seen, with the end of the first pass at 3 s. */
@@ -56,11 +57,17 @@ function run(looks: readonly Look[], context: PolicyContext): Action[] {
   let step: PolicyStep<unknown> = policy.init(context);
   const actions = [...step.actions];
   for (const look of looks) {
+    if (look.pages === undefined) {
+      step = policy.step(step.state as never, { kind: 'tick', nowMs: look.atMs });
+      actions.push(...step.actions);
+      continue;
+    }
     const seen = observation({
       kind: 'sample',
       round: 1,
       atMs: look.atMs,
       pages: look.pages && pages(look.pages),
+      zeroBytes: (look.zeroMib ?? 0) * MIB,
     });
     const { state, forecast } = stepForecast(forecasting, {
       ...seen,
@@ -143,6 +150,51 @@ t.test('what does not fit goes post-copy, the pages first that the guest touches
   t.equal(rateOf(limited.at(-3)), 20_000_000, 'within what the operator allows');
   t.end();
 });
+
+const middle = (hotMib: number, residualMib: number): Partial<PageSummary> => ({
+  ...atEnd(hotMib, residualMib),
+  endsRound: false,
+});
+
+t.test(
+  'the switch begins before the pass has ended: the link carries cold pages until the guest stands still',
+  (t) => {
+    const looks = [{ atMs: 2800, pages: middle(64, 10) }];
+    // 10 MiB at 117 MB/s: 89 ms, of which the switch takes 20.
+    t.notOk(kindsOf(run([...looks, { atMs: 2860 }], context())).includes('start-postcopy'), 'not at once');
+    const actions = run([...looks, { atMs: 2871 }], context());
+    t.same(kindsOf(actions).slice(-3), ['set-parameters', 'pack', 'start-postcopy']);
+    const { hotBytes, residualBytes } = actions.at(-1)?.reason.numbers ?? {};
+    t.equal(hotBytes, 64 * MIB);
+    t.ok((residualBytes ?? 0) > MIB && (residualBytes ?? 0) < 3 * MIB, 'what the link carries meanwhile');
+    const half = [{ atMs: 2800, pages: middle(64, 10), zeroMib: 512 }];
+    const zeros = run([...half, { atMs: 2830 }], context());
+    t.equal(kindsOf(zeros).at(-1), 'start-postcopy', 'earlier where much of the memory is all zero');
+    const nearly = run([{ atMs: 2800, pages: middle(64, 1) }], context());
+    t.equal(kindsOf(nearly).at(-1), 'start-postcopy', 'at once where the pass has all but ended');
+    t.end();
+  },
+);
+
+t.test(
+  'the switch waits for the end of the pass where it may not be needed, or more is to be sent first',
+  (t) => {
+    const last = (look: Partial<PageSummary>, fields: Partial<PolicyContext> = {}): readonly string[] =>
+      kindsOf(run([{ atMs: 2800, pages: look }, { atMs: 2990 }], context(fields)));
+    t.notOk(
+      last(middle(16, 2)).includes('start-postcopy'),
+      'what was left out fits into the maximum downtime',
+    );
+    t.notOk(last(middle(64, 60)).includes('start-postcopy'), 'there is another look before the end');
+    const written = { ...middle(64, 10), pagesByHeat: byHeat({ 0: 384, 4: 64, 16: 64 }) };
+    t.notOk(last(written).includes('start-postcopy'), 'a round over what is written meanwhile pays');
+    t.notOk(
+      last(middle(64, 2), { postcopyReady: false }).includes('start-postcopy'),
+      'there is no post-copy',
+    );
+    t.end();
+  },
+);
 
 t.test('a release is said once, and what fits no more after it goes post-copy', (t) => {
   const fits = atEnd(16, 2);
@@ -227,7 +279,7 @@ t.test(
 );
 
 t.test('a pass that does not end is not looked into any more, so that it does', (t) => {
-  const middle = { pagesByHeat: HOT, pendingPages: 20_000, deferredPages: 16_384 };
+  const middle = { pagesByHeat: HOT, pendingPages: 30_000, deferredPages: 16_384 };
   const actions = run(
     [
       { atMs: 4000, pages: middle },
