@@ -21,7 +21,7 @@ export class JournalError extends SlackwaterError {
   readonly code = 'ERR_JOURNAL';
 }
 
-/** A live process of ours controls this VM already. */
+/** A live process of ours controls this VM, or shapes this network, already. */
 export class JournalLockedError extends SlackwaterError {
   readonly code = 'ERR_JOURNAL_LOCKED';
   override readonly exitCode = 3;
@@ -73,8 +73,8 @@ export function unlockJournal(path: string): void {
   }
 }
 
-/** Makes this process the journal's only writer. @throws JournalLockedError when another live one is */
-export function lockJournal(path: string): void {
+/** Makes this process the journal's only writer; `does` says in words what its writer does. @throws JournalLockedError when another live one is */
+export function lockJournal(path: string, does: string): void {
   const lockPath = `${path}.lock`;
   const mine = `${process.pid} ${startTicksOf(process.pid) ?? 0}\n`;
   for (let attempt = 0; attempt < 3; attempt++) {
@@ -96,7 +96,7 @@ export function lockJournal(path: string): void {
       }
       const holder = lockHolder(lockPath);
       if (holder !== null) {
-        throw new JournalLockedError(`process ${holder} controls this VM already`, {
+        throw new JournalLockedError(`process ${holder} ${does} already`, {
           remedy: 'let it finish, or stop it with SIGINT; then try again',
         });
       }

@@ -10,6 +10,8 @@ import { JournalError, lockJournal, unlockJournal } from './journal-lock.ts';
 
 const SHARED_MEMORY = '/dev/shm';
 
+const DOES = 'controls this VM';
+
 export type End = 'source' | 'destination';
 export type SettingValue = number | string | boolean;
 
@@ -59,7 +61,7 @@ export class Journal {
     const key = instances[0];
     if (key === undefined) throw new JournalError('a journal needs the QEMU that it speaks of');
     const path = join(directory, `${key.uuid}-${key.vcpuThreadId}-${key.startTicks ?? 0}.journal`);
-    lockJournal(path);
+    lockJournal(path, DOES);
     // A journal that nobody holds was left by a crash and not yet restored: its entries know the true "before".
     const left = existsSync(path) ? readJournal(path) : null;
     const entries = (left?.entries ?? []).filter((entry) =>
@@ -76,7 +78,7 @@ export class Journal {
 
   /** Opens and locks an existing journal, to undo it. */
   static open(path: string): Journal {
-    lockJournal(path);
+    lockJournal(path, DOES);
     try {
       return new Journal(path, readJournal(path));
     } catch (error) {

@@ -13,6 +13,7 @@ export type HostUndo =
   | { readonly kind: 'counters'; readonly counters: CountersUndo };
 
 const PREFIX = 'network-';
+const DOES = 'shapes this network';
 
 export function isNetworkJournal(path: string): boolean {
   return basename(path).startsWith(PREFIX);
@@ -52,7 +53,7 @@ export class NetworkJournal {
   /** Creates and locks a journal of this process. */
   static create(directory: string): NetworkJournal {
     const path = join(directory, `${PREFIX}${process.pid}-${startTicksOf(process.pid) ?? 0}.journal`);
-    lockJournal(path);
+    lockJournal(path, DOES);
     const journal = new NetworkJournal(path, []);
     journal.#rewrite();
     return journal;
@@ -60,7 +61,7 @@ export class NetworkJournal {
 
   /** Opens and locks one that was left, to undo it. @throws JournalError */
   static open(path: string): NetworkJournal {
-    lockJournal(path);
+    lockJournal(path, DOES);
     try {
       const { version, undos } = JSON.parse(readFileSync(path, 'utf8')) as Content;
       if ((version as number) !== 1) throw new Error(`version ${String(version)}`);

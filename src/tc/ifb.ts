@@ -26,9 +26,18 @@ export async function checkReceiving(session: TcSession, device: string): Promis
   });
 }
 
+/**
+ * Has the kernel learn of IFB devices. Where they are a module it makes two by itself when it is first needed, which nobody
+ * would take away again; told beforehand, it makes none. Where they are built in, or that is not ours to do: no effect.
+ */
+export async function loadIfb(place: Place): Promise<void> {
+  await runAt(place, ['modprobe', '--quiet', 'ifb', 'numifbs=0']).catch(() => undefined);
+}
+
 /** Everything that the NIC receives goes through the IFB device from now on. @throws TcUnsupportedError, TcError */
 export async function leadThroughIfb(place: Place, session: TcSession, device: string): Promise<void> {
   const ifb = ifbOf(device);
+  await loadIfb(place);
   const lines = [`link add ${ifb} type ifb`, `link set dev ${ifb} up`];
   await runAt(place, ['ip', '-batch', '-'], `${lines.join('\n')}\n`).catch((error: unknown) => {
     throw new TcUnsupportedError(`no IFB device for ${device} (${placeName(place)}): ${String(error)}`, {

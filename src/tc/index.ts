@@ -17,7 +17,7 @@ export {
 } from './counters.ts';
 export { TcError, TcTakenError, TcUnsupportedError } from './errors.ts';
 export { connectionsTo, localPorts } from './flows.ts';
-export { ifbOf } from './ifb.ts';
+export { ifbOf, loadIfb } from './ifb.ts';
 export { type ClassStats, findAnchor, type Qdisc, readClasses, readQdiscs } from './inspect.ts';
 export { NicCounters, parseNicCount, readNicCount } from './nic-counters.ts';
 export { argvAt, checkHost, HERE, type Place, placeName } from './place.ts';

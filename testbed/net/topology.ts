@@ -7,6 +7,7 @@
 //      `-- tap0         i-src     `-- p-dst ===== NAME-dst (as src)
 
 import { existsSync } from 'node:fs';
+import { HERE, loadIfb } from '../../src/tc/index.ts';
 import { run } from '../process.ts';
 import { inletFilterLines, shaperLines } from './shaper.ts';
 import type { CommandContext } from './iproute.ts';
@@ -77,6 +78,7 @@ export async function bringUpNetwork(
   for (const namespace of namespaces) await run(['ip', 'netns', 'add', namespace], context);
   for (const namespace of namespaces) await configureKernel(context, namespace);
   const switchNamespace = namespaceOf(testbed, 'sw');
+  await loadIfb(HERE);
   await ipBatch(context, switchNamespace, switchLines(testbed));
   for (const host of HOSTS) await ipBatch(context, namespaceOf(testbed, host), hostLines(host, members));
   if (members.neighbours) {

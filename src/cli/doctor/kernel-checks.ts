@@ -3,6 +3,7 @@
 
 import { existsSync } from 'node:fs';
 import { messageOf } from '../../common/index.ts';
+import { HERE, loadIfb } from '../../tc/index.ts';
 import type { Check } from './checks.ts';
 import type { Finding, ProgramResult, ScratchNamespace } from './probe.ts';
 import { openScratchNamespace, runProgram } from './probe.ts';
@@ -77,6 +78,7 @@ async function probeHtb(): Promise<Finding> {
 async function probeRedirect(): Promise<Finding> {
   const filter =
     'parent ffff: protocol all prio 1 u32 match u32 0 0 action mirred egress redirect dev i0'.split(' ');
+  await loadIfb(HERE);
   return await tryInScratch([
     ADD_VETH,
     ADD_IFB,
