@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What JavaScript sees of the kernels. Every argument is checked here: a wrong one is an error, never a crash. No call
-// allocates but for the number that it returns.
+// What JavaScript sees of the kernels and of other processes' sockets. Every argument is checked here: a wrong one is an
+// error, never a crash. No kernel allocates but for the number that it returns.
 
 #include <napi.h>
 
@@ -11,6 +11,7 @@
 #include "kernels.h"
 #include "mapping.h"
 #include "pages.h"
+#include "sockets.h"
 
 namespace slackwater {
 namespace {
@@ -206,6 +207,49 @@ Napi::Value Map(const Napi::CallbackInfo &info) {
   return Napi::Uint8Array::New(env, size, Napi::ArrayBuffer::New(env, data, size, unmap, new size_t(size)), 0);
 }
 
+constexpr double kMaxInt = 2147483647.0;
+
+[[noreturn]] void FailWithErrno(const Napi::Env &env) { throw Napi::Error::New(env, std::strerror(errno)); }
+
+struct Descriptor {
+  pid_t pid;
+  int fd;
+};
+
+Descriptor DescriptorArgument(const Napi::CallbackInfo &info) {
+  return {static_cast<pid_t>(NumberArgument(info, 0, "pid", kMaxInt)),
+          static_cast<int>(NumberArgument(info, 1, "fd", kMaxInt))};
+}
+
+// mayBorrow(pid, fd)
+void MayBorrowOf(const Napi::CallbackInfo &info) {
+  const auto [pid, fd] = DescriptorArgument(info);
+  if (!MayBorrow(pid, fd)) FailWithErrno(info.Env());
+}
+
+// tcpMinRttUs(pid, fd)
+Napi::Value TcpMinRttOf(const Napi::CallbackInfo &info) {
+  const auto [pid, fd] = DescriptorArgument(info);
+  const int64_t us = TcpMinRttUs(pid, fd);
+  if (us == -1) FailWithErrno(info.Env());
+  return Napi::Number::New(info.Env(), static_cast<double>(us));
+}
+
+// setSendBuffer(pid, fd, bytes)
+void SetSendBufferOf(const Napi::CallbackInfo &info) {
+  const auto [pid, fd] = DescriptorArgument(info);
+  const int bytes = static_cast<int>(NumberArgument(info, 2, "bytes", kMaxInt));
+  if (!SetSendBuffer(pid, fd, bytes)) FailWithErrno(info.Env());
+}
+
+Napi::Object SocketObject(const Napi::Env &env) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("mayBorrow", Napi::Function::New(env, MayBorrowOf, "mayBorrow"));
+  object.Set("tcpMinRttUs", Napi::Function::New(env, TcpMinRttOf, "tcpMinRttUs"));
+  object.Set("setSendBuffer", Napi::Function::New(env, SetSendBufferOf, "setSendBuffer"));
+  return object;
+}
+
 Napi::Object KernelObject(const Napi::Env &env, const Kernels &kernels) {
   void *data = const_cast<Kernels *>(&kernels);
   Napi::Object object = Napi::Object::New(env);
@@ -228,6 +272,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("best", KernelObject(env, ChooseKernels()));
   exports.Set("scalar", KernelObject(env, kScalarKernels));
   exports.Set("mapFile", Napi::Function::New(env, Map, "mapFile"));
+  exports.Set("sockets", SocketObject(env));
   return exports;
 }
 

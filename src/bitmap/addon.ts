@@ -15,6 +15,12 @@ export interface NativeAddon {
   readonly scalar: BitmapKernels;
   /** The first bytes of a file, read-only, as long as the array lives. @throws Error, RangeError */
   mapFile(path: string, size: number): Uint8Array;
+  /** TCP sockets of another process of this host. All throw Error with the kernel's words. */
+  readonly sockets: {
+    mayBorrow(pid: number, fd: number): void;
+    tcpMinRttUs(pid: number, fd: number): number;
+    setSendBuffer(pid: number, fd: number, bytes: number): void;
+  };
 }
 
 export type LoadedAddon =

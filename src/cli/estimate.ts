@@ -145,13 +145,13 @@ async function estimateCommand(flags: EstimateFlags): Promise<void> {
   };
   try {
     say(`watching the guest for ${formatMs(sampleMs)}; nothing is changed`);
-    const profile = await watchGuest(flags.qmp, sampleMs, {
+    const { profile, shortensQueue } = await watchGuest(flags.qmp, sampleMs, {
       insecure: flags.insecure === true,
       clock: systemClock,
       signal: interrupt.signal,
     });
     const known = readProfile(profile);
-    const inputs = { profile, linksBytesPerSec: links, maxDowntimesMs };
+    const inputs = { profile, linksBytesPerSec: links, maxDowntimesMs, shortensQueue };
     const estimates = estimateWays({ ...inputs, mayPostcopy: flags.postcopy, ...weights, ...course });
     if (known === null || estimates === null) {
       throw new RefusedError('the guest dirtied nothing that could be measured', {

@@ -17,7 +17,8 @@ import {
   versionText,
 } from './endpoint.ts';
 import { readFinal } from './last-words.ts';
-import { type MigrateDeps, readSendQueueBytes } from './migrate.ts';
+import type { MigrateDeps } from './migrate.ts';
+import { readSendQueueBytes } from './open-send-queue.ts';
 import { readMemoryBytes } from './machine.ts';
 import { losesTcgWrites } from './preflight.ts';
 import { restoreAbandoned } from './restore.ts';
@@ -146,6 +147,8 @@ async function controlOne(attached: Attached, settings: Settings): Promise<Outco
     parameters: settings.parameters,
     switchoverMs: SWITCHOVER_MS,
     sendQueueBytes: readSendQueueBytes(),
+    // Nobody tells where a migration goes that somebody else began.
+    shortensQueue: false,
     pacesPostcopy: attached.pacesPostcopy,
     linkBytesPerSec: options.linkBytesPerSec,
     profile: null,
@@ -165,6 +168,7 @@ async function controlOne(attached: Attached, settings: Settings): Promise<Outco
     journal: custody.journal,
     // Its starter's migration is under way: what would have to be known before it is not.
     pages: null,
+    sendQueue: null,
     signal: deps.signal,
     undoParameters: async () => {
       await custody.undo();

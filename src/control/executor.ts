@@ -2,7 +2,7 @@
 // Carries actions out as the mode allows: enforce acts, advise asks, observe only tells. Falls back to observe when an
 // action fails or somebody else changes what is ours.
 
-import { type Journal, pauseGuest, type Settings } from '../act/index.ts';
+import { type Journal, pauseGuest, type SendQueue, type Settings } from '../act/index.ts';
 import { messageOf } from '../common/index.ts';
 import type { Action, ParameterChange, ParameterValues } from '../model/index.ts';
 import { type BandwidthLimit, withinLimit } from './bandwidth-limit.ts';
@@ -19,6 +19,8 @@ export interface ExecutorDeps {
   readonly journal: Journal;
   /** Null on a stock QEMU: no policy wants anything of pages then. */
   readonly pages: PageControl | null;
+  /** Null where QEMU's sockets cannot be reached, or need not be. */
+  readonly sendQueue: SendQueue | null;
   readonly recorder: Recorder;
   readonly reporter: Reporter;
   /** The parameters as the operator left them. */
@@ -181,6 +183,9 @@ export class Executor {
       case 'set-parameters':
         await this.#set(action.change);
         break;
+      case 'shorten-queue':
+        this.#shortenQueue(action.bandwidthBytesPerSec);
+        break;
       case 'start-postcopy':
         await source.execute('migrate-start-postcopy', undefined, options);
         break;
@@ -198,6 +203,15 @@ export class Executor {
         this.#endedBecause = action.reason.text;
         await source.execute('migrate_cancel', undefined, options);
         break;
+    }
+  }
+
+  /** Without it the same is only slower. */
+  #shortenQueue(bandwidthBytesPerSec: number): void {
+    try {
+      this.#deps.sendQueue?.shorten(bandwidthBytesPerSec);
+    } catch (error) {
+      this.#deps.reporter.note(messageOf(error));
     }
   }
 

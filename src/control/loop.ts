@@ -3,7 +3,7 @@
 // migration is under way until its status says that it is over, or until the source cannot be asked any more.
 // Concluding how it ended is not its business.
 
-import type { Journal, Settings } from '../act/index.ts';
+import type { Journal, SendQueue, Settings } from '../act/index.ts';
 import { type Clock, formatMs, messageOf } from '../common/index.ts';
 import { stepStall, type StallState } from '../decide/index.ts';
 import { type ForecastState, initForecast, shiftProfile, stepForecast } from '../forecast/index.ts';
@@ -34,6 +34,8 @@ export interface LoopDeps {
   readonly journal: Journal;
   /** Null on a stock QEMU. */
   readonly pages: PageControl | null;
+  /** Null where QEMU's sockets cannot be reached, or need not be. */
+  readonly sendQueue: SendQueue | null;
   readonly mailbox: Mailbox<WatchMessage>;
   readonly clock: Clock;
   readonly recorder: Recorder;

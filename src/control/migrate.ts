@@ -2,23 +2,17 @@
 // A whole migration: preflight, settings on both ends, the migrate command, the control loop, the ending, and
 // everything put back. The guest runs in exactly one place when this returns.
 
-import { readFileSync } from 'node:fs';
 import {
   forgetPause,
   hasPageLevers,
   hasPausedGuest,
   type RawParameters,
   readCapabilities,
+  type SendQueue,
   Settings,
 } from '../act/index.ts';
 import { type Clock, RefusedError, systemClock } from '../common/index.ts';
-import {
-  type Outcome,
-  type PolicyCapability,
-  type PolicyContext,
-  SEND_QUEUE_BYTES,
-  SWITCHOVER_MS,
-} from '../model/index.ts';
+import { type Outcome, type PolicyCapability, type PolicyContext, SWITCHOVER_MS } from '../model/index.ts';
 import { canSampleDirtyPages } from '../observe/index.ts';
 import { takeProfile } from './profile.ts';
 import { QmpCommandError, type QmpSchema } from '../qmp/index.ts';
@@ -36,6 +30,8 @@ import {
 } from './endpoint.ts';
 import { armForRecovery, quit, readFinal, reasonOfEnding } from './last-words.ts';
 import { readMemoryBytes } from './machine.ts';
+import type { LoopDeps } from './loop.ts';
+import { openSendQueue, readSendQueueBytes } from './open-send-queue.ts';
 import { PageControl } from './page-control.ts';
 import { checkUri, preflightDestination, preflightSource } from './preflight.ts';
 import { restoreAbandoned } from './restore.ts';
@@ -59,16 +55,6 @@ const CONCLUDE_TIMEOUT_MS = 20_000;
 
 /** How long the guest's pages are looked at before the migration, where QEMU shows them. */
 const WATCH_MS = 1500;
-
-/** The largest send buffer on this host; the default where it cannot be read. */
-export function readSendQueueBytes(): number {
-  try {
-    const [, , largest] = readFileSync('/proc/sys/net/ipv4/tcp_wmem', 'utf8').trim().split(/\s+/).map(Number);
-    return largest ?? SEND_QUEUE_BYTES;
-  } catch {
-    return SEND_QUEUE_BYTES;
-  }
-}
 
 /** What is known once both ends are connected. */
 interface Ends {
@@ -217,6 +203,7 @@ async function checkCapabilities({ source, destination, options, deps }: Ends): 
 async function prepare(
   held: Held,
   pages: PageControl | null,
+  sendQueue: SendQueue | null,
 ): Promise<{ settings: Settings; context: PolicyContext }> {
   const { source, destination, custody, options } = held;
   const [settings, there] = await Promise.all([
@@ -255,6 +242,7 @@ async function prepare(
     parameters: settings.parameters,
     switchoverMs: SWITCHOVER_MS,
     sendQueueBytes: readSendQueueBytes(),
+    shortensQueue: sendQueue !== null,
     pacesPostcopy: hasPageLevers(held.sourceSchema),
     linkBytesPerSec: options.linkBytesPerSec,
     ...(await lookAhead(held, pages)),
@@ -289,8 +277,11 @@ async function setTls(source: Settings, destination: Settings, options: MigrateO
 async function migrateHeld(held: Held): Promise<Outcome> {
   const pages = await openPages(held);
   try {
-    const { settings, context } = await prepare(held, pages);
-    return await superviseHeld(held, pages, settings, context);
+    const { source, options, capabilities, sourceSchema: schema, deps } = held;
+    const mayPostcopy = capabilities.includes('postcopy-ram');
+    const sendQueue = openSendQueue(source, { uri: options.uri, mayPostcopy, schema }, deps.reporter);
+    const { settings, context } = await prepare(held, pages, sendQueue);
+    return await superviseHeld(held, { pages, sendQueue }, settings, context);
   } finally {
     pages?.close();
   }
@@ -305,7 +296,7 @@ async function openPages({ source, options, deps, clock, custody, sourceSchema: 
 
 async function superviseHeld(
   held: Held,
-  pages: PageControl | null,
+  { pages, sendQueue }: Pick<LoopDeps, 'pages' | 'sendQueue'>,
   settings: Settings,
   context: PolicyContext,
 ): Promise<Outcome> {
@@ -317,6 +308,7 @@ async function superviseHeld(
       reporter: deps.reporter,
       journal: custody.journal,
       pages,
+      sendQueue,
       signal: deps.signal,
       gate: deps.gate,
       canSample: pages === null && canSampleDirtyPages(held.sourceSchema),

@@ -9,6 +9,7 @@ import { ActivityReader, canSampleDirtyPages, type HostFiles, profileGuest } fro
 import type { QmpSchema } from '../qmp/index.ts';
 import { type Endpoint, type EndpointOptions, openEndpoint } from './endpoint.ts';
 import { readMemoryBytes } from './machine.ts';
+import { shortensQueueOf } from './open-send-queue.ts';
 import type { PageControl } from './page-control.ts';
 import { type Reporter, silentReporter } from './types.ts';
 
@@ -119,7 +120,14 @@ async function watchPages(
   return samples;
 }
 
-/** A guest that is not (yet) to be migrated, watched by page sampling: nothing of its QEMU is changed. @throws QmpError, RefusedError */
+/** What is known of a guest that is not (yet) to be migrated. */
+export interface WatchedGuest {
+  readonly profile: GuestProfile;
+  /** A switch to post-copy would find the send queue short. */
+  readonly shortensQueue: boolean;
+}
+
+/** Watches a guest by page sampling: nothing of its QEMU is changed. @throws QmpError, RefusedError */
 export async function watchGuest(
   address: string,
   profileMs: number,
@@ -127,7 +135,7 @@ export async function watchGuest(
     readonly clock: Clock;
     readonly onSample?: (sample: ProfileSample) => void;
   },
-): Promise<GuestProfile> {
+): Promise<WatchedGuest> {
   const source = await openEndpoint('source', address, options);
   const { clock, signal, onSample } = options;
   try {
@@ -143,7 +151,7 @@ export async function watchGuest(
           'calc-dirty-rate by page sampling over milliseconds is needed (QEMU 8.2 or newer), and nobody else at it',
       });
     }
-    return profile;
+    return { profile, shortensQueue: shortensQueueOf(source, schema) };
   } catch (error) {
     if (signal?.aborted === true) throw error;
     if (error instanceof RefusedError) throw error;

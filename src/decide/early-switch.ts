@@ -4,7 +4,7 @@
 // missing at first, and each page that the guest needs to answer is one more fault in a row. So: the earliest moment at
 // which the guest's silence is forecast to stay within the maximum downtime; at the end of the pass where it never does.
 
-import type { Forecast, Objective } from '../model/index.ts';
+import type { Forecast, PolicyContext } from '../model/index.ts';
 
 // Fitted to the guest of the demo and to redis (512 MiB, 100 Mbit/s to 8 Gbit/s; bench/README.md), not to the guests of the
 // convergence experiment. Silence = overhead + faults x time of a fault; with all memory sent but the dirty pages a guest
@@ -13,21 +13,36 @@ const FAULTS_OF_DIRTY_PAGES = 50;
 const FAULTS_OF_UNSENT_PAGES = 100;
 /** Of a page request on an idle link: fault, request, answer, wake-up. */
 const FAULT_MS = 0.8;
-/** What a page waits behind in the switch's buffer while the background push fills it. */
-const LINK_QUEUE_BYTES = 400_000;
+/**
+ * What a page waits behind while the background push fills the link: the switch's buffer, and QEMU's sender, which waits for
+ * room in its socket with the lock in its hand that the page needs. The second where the send queue is made short.
+ */
+const QUEUE_BYTES = 400_000;
+const SHORT_QUEUE_BYTES = 240_000;
+
+/** From a page request to the page, while the background push goes on. */
+function pageRequestMs(bandwidthBytesPerSec: number, { shortensQueue }: PolicyContext): number {
+  const queueBytes = shortensQueue ? SHORT_QUEUE_BYTES : QUEUE_BYTES;
+  return FAULT_MS + (queueBytes / bandwidthBytesPerSec) * 1000;
+}
+
+/** The guest's silence after a switch when nothing is unsent but dirty pages, with the background push going on. */
+export function leastSilenceMs(bandwidthBytesPerSec: number, context: PolicyContext): number {
+  return context.switchoverMs + FAULTS_OF_DIRTY_PAGES * pageRequestMs(bandwidthBytesPerSec, context);
+}
 
 /**
  * The share of the memory after whose transfer the guest's silence is forecast to be within the limit, 0 to 1; null while
  * the bandwidth is not known.
  *
  * Worked example: 117 MB/s, overhead 30 ms, limit 300 ms: a fault takes 0.8 + 3.4 = 4.2 ms, so 64 of them are allowed, 14
- * of which may be of unsent pages: 0.86 of the memory must have crossed.
+ * of which may be of unsent pages: 0.86 of the memory must have crossed. With a short queue 0.8 + 2.05 = 2.85 ms: 0.55.
  */
-export function shareBeforeSwitch(forecast: Forecast, { maxDowntimeMs }: Objective): number | null {
+export function shareBeforeSwitch(forecast: Forecast, context: PolicyContext): number | null {
   const bandwidth = forecast.bandwidthBytesPerSec;
   if (bandwidth === null || bandwidth <= 0) return null;
-  const faultMs = FAULT_MS + (LINK_QUEUE_BYTES / bandwidth) * 1000;
-  const faults = (maxDowntimeMs - forecast.downtimeOverheadMs) / faultMs;
+  const { maxDowntimeMs } = context.objective;
+  const faults = (maxDowntimeMs - forecast.downtimeOverheadMs) / pageRequestMs(bandwidth, context);
   const unsentRatio = (faults - FAULTS_OF_DIRTY_PAGES) / FAULTS_OF_UNSENT_PAGES;
   return 1 - Math.min(1, Math.max(0, unsentRatio));
 }

@@ -29,7 +29,7 @@ export function duringFirstPass(
   // would spin through rounds meanwhile.
   const plan = choosePlan(forecast, objective, postcopyReady);
   if (plan?.kind === 'finish') return releaseOrKeep(state, forecast, observation, plan);
-  const share = shareBeforeSwitch(forecast, objective);
+  const share = shareBeforeSwitch(forecast, state.context);
   const mayGo = postcopyReady && objective.postcopy !== 'forbidden' && precopyIsHopeless(forecast, objective);
   if (!mayGo || share === null || remainingBytes === null || totalBytes === null) {
     const ceilingMs = objective.maxDowntimeMs;

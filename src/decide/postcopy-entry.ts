@@ -5,6 +5,7 @@
 // bench/README.md.
 
 import type { Action, Forecast, PolicyContext, PolicyInput, Prediction, Reason } from '../model/index.ts';
+import { leastSilenceMs } from './early-switch.ts';
 
 export interface PostcopyEntryOptions {
   /** Let a send queue of more than this run empty before the switch: STOP to RESUME need not wait for it. */
@@ -96,13 +97,22 @@ function openAction(context: PolicyContext, numbers: Record<string, number>): Ac
   };
 }
 
+/** QEMU then waits for room with the guest still running, until what waits before the switch is sent. */
+function shortenAction(bandwidthBytesPerSec: number): Action {
+  const text = 'making the send queue short: neither the switch nor requested pages wait behind it';
+  return { kind: 'shorten-queue', bandwidthBytesPerSec, reason: { text, numbers: { bandwidthBytesPerSec } } };
+}
+
 /** How long the background push may be held back; 0: not at all. */
 function quietMsOf(options: PostcopyEntryOptions, pushMs: number, tmtMs: number): number {
   const quietMs = Math.min(pushMs * options.quietRatio, tmtMs * options.quietTmtRatio);
   return options.quietStart && quietMs >= options.quietMinMs ? quietMs : 0;
 }
 
-/** What is set before the switch so that page requests need not wait behind the background push, and for how long. */
+/**
+ * What is set before the switch so that page requests need not wait behind the background push, and for how long. With a short
+ * queue they wait so little that a quiet start pays on slow links only (bench/README.md).
+ */
 export function makeRoom(
   options: PostcopyEntryOptions,
   context: PolicyContext,
@@ -112,8 +122,15 @@ export function makeRoom(
   if (context.pacesPostcopy && options.paceRatio !== null && bandwidthBytesPerSec !== null) {
     return { actions: [paceAction(context, bandwidthBytesPerSec * options.paceRatio)], quietMs: 0 };
   }
-  const quietMs = quietMsOf(options, forecast.pushMs, forecast.tmtMs);
-  return { actions: quietMs > 0 ? [quietAction()] : [], quietMs };
+  const isNeeded =
+    !context.shortensQueue ||
+    bandwidthBytesPerSec === null ||
+    leastSilenceMs(bandwidthBytesPerSec, context) > context.objective.maxDowntimeMs;
+  const quietMs = isNeeded ? quietMsOf(options, forecast.pushMs, forecast.tmtMs) : 0;
+  const actions = quietMs > 0 ? [quietAction()] : [];
+  if (context.shortensQueue && bandwidthBytesPerSec !== null)
+    actions.push(shortenAction(bandwidthBytesPerSec));
+  return { actions, quietMs };
 }
 
 /** The first actions of the switch, with what is dirty by then as `choice` says. */
@@ -130,7 +147,8 @@ export function beginPostcopy(
   const room = makeRoom(options, context, bandwidth, { pushMs, tmtMs: choice.tmtMs.expected });
   const { quietMs } = room;
   const actions = [...room.actions];
-  const queueMs = bandwidth === null ? 0 : (context.sendQueueBytes / bandwidth) * 1000;
+  const isShort = context.shortensQueue || bandwidth === null;
+  const queueMs = isShort ? 0 : (context.sendQueueBytes / bandwidth) * 1000;
   if (queueMs <= options.drainOverMs) {
     actions.push({ kind: 'start-postcopy', reason });
     return { entry: { kind: 'switching', quietMs }, actions, wakeAtMs: null };

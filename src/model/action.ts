@@ -32,6 +32,8 @@ export type Action =
   | { readonly kind: 'wait'; readonly waitMs: number; readonly reason: Reason }
   | { readonly kind: 'set-parameters'; readonly change: ParameterChange; readonly reason: Reason }
   | { readonly kind: 'start-postcopy'; readonly reason: Reason }
+  /** Have as little as that bandwidth allows wait in QEMU's socket, for the rest of the migration. */
+  | { readonly kind: 'shorten-queue'; readonly bandwidthBytesPerSec: number; readonly reason: Reason }
   /** Hold QEMU's switchover, or let go of it (patched QEMU). `sampleMs`: look at the pages that often within a round. */
   | { readonly kind: 'hold'; readonly hold: boolean; readonly sampleMs: number; readonly reason: Reason }
   /** Leave the pages of at least that heat out of pre-copy; null: none any more (patched QEMU). */

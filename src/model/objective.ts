@@ -75,6 +75,8 @@ export interface PolicyContext {
   readonly switchoverMs: number;
   /** How many bytes may wait in the source's socket, ahead of anything urgent. */
   readonly sendQueueBytes: number;
+  /** That queue can be made short before a switch to post-copy (`shorten-queue`). */
+  readonly shortensQueue: boolean;
   /** QEMU spreads the background pages of post-copy evenly where max-postcopy-bandwidth limits them (patched QEMU). */
   readonly pacesPostcopy: boolean;
   /** What the link carries, where the operator knows it; null: measured on the way. */

@@ -72,6 +72,7 @@ function contextOf({ header, rows }: Trace, observations: readonly Observation[]
     parameters: written?.parameters ?? QEMU_PARAMETERS,
     switchoverMs: written?.switchoverMs ?? SWITCHOVER_MS,
     sendQueueBytes: written?.sendQueueBytes ?? SEND_QUEUE_BYTES,
+    shortensQueue: written?.shortensQueue ?? false,
     pacesPostcopy: written?.pacesPostcopy ?? false,
     linkBytesPerSec: written?.linkBytesPerSec ?? null,
     profile: samples.length === 0 ? null : { memoryBytes, samples },

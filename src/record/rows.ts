@@ -57,6 +57,7 @@ export const COLUMNS = {
     'pacesPostcopy',
     'linkBytesPerSec',
     'pages',
+    'shortensQueue',
   ],
   /** One window of the guest's profile; its time is before 0. */
   profile: ['windowMs', 'dirtyBytes', 'activity'],

@@ -35,6 +35,7 @@ export function modelContext({
     parameters: { ...QEMU_PARAMETERS, maxBandwidthBytesPerSec },
     switchoverMs: SWITCHOVER_MS,
     sendQueueBytes: SEND_QUEUE_BYTES,
+    shortensQueue: false,
     pacesPostcopy: false,
     profile: null,
     pages: null,

@@ -30,6 +30,8 @@ export interface ModelCosts {
   /** A page request on an idle link, and what it waits behind while the background push fills the switch's buffer. */
   readonly faultMs: number;
   readonly pushQueueBytes: number;
+  /** The same once the send queue was made short. */
+  readonly shortPushQueueBytes: number;
   /** From RESUME to the first answer of a guest that lacks nothing: the new host is announced, TCG translates anew. */
   readonly awakeningMs: number;
 }
@@ -47,5 +49,6 @@ export const REFERENCE_COSTS: ModelCosts = {
   faultsHotFirst: 24,
   faultMs: 0.8,
   pushQueueBytes: 400_000,
+  shortPushQueueBytes: 240_000,
   awakeningMs: 45,
 };

@@ -66,6 +66,8 @@ function contextOf(
       linkBytesPerSec: link,
       maxBandwidthBytesPerSec: experiment.maxBandwidthBytesPerSec ?? QEMU_PARAMETERS.maxBandwidthBytesPerSec,
     }),
+    // As on the testbed: QEMU on this host, its sockets within reach.
+    shortensQueue: !patched,
     pacesPostcopy: patched,
     profile,
     pages: patched

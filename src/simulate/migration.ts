@@ -274,6 +274,9 @@ class Simulation {
       case 'pack':
         state.packBytes = action.budgetBytes;
         break;
+      case 'shorten-queue':
+        state.isQueueShort = true;
+        break;
       case 'pause-guest':
         state.stoppedAtMs ??= state.nowMs;
         break;

@@ -54,7 +54,7 @@ export function endOfPostcopy(inputs: PostcopyInputs): PostcopyEnd {
   const wire = wireBytesPerMs(state, linkBytesPerSec);
   const linkPerMs = linkBytesPerSec / 1000;
   // A stream below the link's rate leaves no queue.
-  const fillsLink = wire >= linkPerMs && !context.pacesPostcopy;
+  const fillsLink = wire >= linkPerMs && !context.pacesPostcopy && !state.isQueueShort;
   const queueBytes = fillsLink ? Math.min(costs.queueBytes, context.sendQueueBytes) : 0;
   const packMs = Math.min(state.packBytes ?? 0, state.deferredBytes + state.pendingBytes) / linkPerMs;
   const stopToResumeMs = already ? 0 : costs.postcopySwitchMs + queueBytes / linkPerMs + packMs;
@@ -72,7 +72,8 @@ export function endOfPostcopy(inputs: PostcopyInputs): PostcopyEnd {
   let nextSampleMs = state.nowMs;
   for (;;) {
     const rate = isResumed ? pushBytesPerMs(state, linkBytesPerSec) : linkPerMs;
-    const faultMs = costs.faultMs + (rate >= linkPerMs * 0.995 ? costs.pushQueueBytes / linkPerMs : 0);
+    const behindBytes = state.isQueueShort ? costs.shortPushQueueBytes : costs.pushQueueBytes;
+    const faultMs = costs.faultMs + (rate >= linkPerMs * 0.995 ? behindBytes / linkPerMs : 0);
     const endMs = isResumed ? state.nowMs + missingBytes / rate : Infinity;
     const answerMs = isResumed && faultsLeft > 0 ? state.nowMs + faultsLeft * faultMs : Infinity;
     const nextMs = Math.min(

@@ -52,6 +52,8 @@ export interface MigrationState {
   deferFromClass: number;
   /** Deferred pages go first after the switch, so many bytes of them ahead of RESUME; null: QEMU's own order. */
   packBytes: number | null;
+  /** As little waits in QEMU's socket as the link needs. */
+  isQueueShort: boolean;
   readonly throttle: Throttle;
 }
 
@@ -83,6 +85,7 @@ export function initialState(
     sampleMs: 0,
     deferFromClass: Infinity,
     packBytes: null,
+    isQueueShort: false,
     throttle: { percent: 0, highRounds: 0, checkedAtMs: from.nowMs, transferredBytes: 0, dirtiedBytes: 0 },
   };
 }

@@ -26,6 +26,8 @@ export interface WaysInputs {
   readonly linksBytesPerSec: readonly number[];
   readonly maxDowntimesMs: readonly number[];
   readonly mayPostcopy: boolean;
+  /** A switch to post-copy finds the send queue short. */
+  readonly shortensQueue: boolean;
   readonly weights?: CostWeights;
   /** How a guest without a period goes on: by this model of its pace (ets, arima, ...); absent: as it was seen. */
   readonly seriesModel?: string;
@@ -101,7 +103,7 @@ export function runThrice(
 }
 
 function contextOf(
-  { profile, mayPostcopy, weights }: WaysInputs,
+  { profile, mayPostcopy, shortensQueue, weights }: WaysInputs,
   linkBytesPerSec: number,
   maxDowntimeMs: number,
 ): PolicyContext {
@@ -115,6 +117,7 @@ function contextOf(
   const { memoryBytes } = profile;
   return {
     ...modelContext({ objective, memoryBytes, linkBytesPerSec, maxBandwidthBytesPerSec: 0 }),
+    shortensQueue,
     profile,
   };
 }

@@ -43,6 +43,24 @@ t.test('when somebody else has switched, room is made for page requests as long 
   t.end();
 });
 
+t.test('where the send queue can be made short, it is, and nothing else is needed on a fast link', (t) => {
+  const short = { ...context(), shortensQueue: true, sendQueueBytes: 32 * MIB };
+  const { actions } = precopy(FAST, short);
+  t.same(
+    actions.slice(-2).map(({ kind }) => kind),
+    ['shorten-queue', 'start-postcopy'],
+    'neither drained before, nor quiet after',
+  );
+  t.same(pushLimits(actions), []);
+  const strict = { ...short, objective: { ...short.objective, maxDowntimeMs: 100 } };
+  t.same(
+    pushLimits(precopy(FAST, strict).actions),
+    [1_000_000],
+    'quiet where the silence would be too long even so',
+  );
+  t.end();
+});
+
 t.test('a send queue that is long in time is drained before the switch', (t) => {
   const run = precopy(FAST, { ...context(), sendQueueBytes: 32 * MIB });
   t.notOk(run.actions.some(({ kind }) => kind === 'start-postcopy'));

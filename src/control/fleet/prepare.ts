@@ -144,11 +144,12 @@ async function watchMember(
 ): Promise<{ readonly memoryBytes: number; readonly profile: GuestProfile | null }> {
   const { insecure, signal, reporter } = deps;
   const options = { insecure, clock, ...(signal === undefined ? {} : { signal }) };
-  const profile = await watchGuest(member.source, plan.sampleMs, options).catch((error: unknown) => {
+  const watched = await watchGuest(member.source, plan.sampleMs, options).catch((error: unknown) => {
     signal?.throwIfAborted();
     reporter.note(`${member.name}: ${messageOf(error)}`);
     return null;
   });
+  const profile = watched?.profile ?? null;
   if (profile !== null) return { memoryBytes: profile.memoryBytes, profile };
   const source = await openEndpoint('source', member.source, { insecure });
   try {

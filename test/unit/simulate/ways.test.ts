@@ -21,6 +21,7 @@ const inputs = {
   linksBytesPerSec: [117e6, 1.17e9],
   maxDowntimesMs: [300, 1000],
   mayPostcopy: true,
+  shortensQueue: false,
 };
 
 t.test('every way, link and limit is estimated, with bands round what is expected', (t) => {
@@ -42,6 +43,13 @@ t.test('every way, link and limit is estimated, with bands round what is expecte
     recommendation(estimates),
     /^take (adaptive|hybrid) at 117\.0 MB\/s with at most 300 ms.*post-copy/,
   );
+  t.end();
+});
+
+t.test('a send queue that can be made short makes the switch, and the adaptive way with it, sooner', (t) => {
+  const tmtMs = (shortensQueue: boolean): number =>
+    estimateWays({ ...inputs, shortensQueue })!.find(({ way }) => way === 'adaptive')!.tmtMs!.expected;
+  t.ok(tmtMs(true) < 0.95 * tmtMs(false), `${tmtMs(true)} ms instead of ${tmtMs(false)} ms`);
   t.end();
 });
 

@@ -26,6 +26,7 @@ export function policyContext(fields: Partial<PolicyContext> = {}): PolicyContex
     parameters: QEMU_PARAMETERS,
     switchoverMs: SWITCHOVER_MS,
     sendQueueBytes: SEND_QUEUE_BYTES,
+    shortensQueue: false,
     pacesPostcopy: false,
     linkBytesPerSec: null,
     profile: null,
