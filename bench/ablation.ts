@@ -12,7 +12,7 @@ import { Stage } from '../testbed/stage/stage.ts';
 import { cell, keepRow, readRows, runTurn, turnsOf, type VariantRow } from './variant-runs.ts';
 
 const SETTLE_MS = 2000;
-const VARIANTS = ['plain', 'drain', 'quiet', 'both'];
+const VARIANTS = ['plain', 'drain', 'quiet', 'both', 'short'];
 
 const { values } = parseArgs({
   options: {

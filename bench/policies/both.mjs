@@ -3,6 +3,7 @@
 import { createAdaptivePolicy } from 'slackwater';
 
 export default createAdaptivePolicy('both', {
+  shortQueue: false,
   drainOverMs: 0,
   quietStart: true,
   quietTmtRatio: Infinity,

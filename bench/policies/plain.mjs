@@ -2,4 +2,4 @@
 // The adaptive policy with this entry into post-copy, for the ablation.
 import { createAdaptivePolicy } from 'slackwater';
 
-export default createAdaptivePolicy('plain', { drainOverMs: Infinity, quietStart: false });
+export default createAdaptivePolicy('plain', { shortQueue: false, drainOverMs: Infinity, quietStart: false });

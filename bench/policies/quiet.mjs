@@ -3,6 +3,7 @@
 import { createAdaptivePolicy } from 'slackwater';
 
 export default createAdaptivePolicy('quiet', {
+  shortQueue: false,
   drainOverMs: Infinity,
   quietStart: true,
   quietTmtRatio: Infinity,

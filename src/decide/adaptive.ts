@@ -242,10 +242,12 @@ export function createAdaptivePolicy(
   return {
     name,
     wantsPages: true,
-    init: (context) => {
+    init: (given) => {
+      const entry = { ...defaultPostcopyEntry, ...options };
+      const context = entry.shortQueue ? given : { ...given, shortensQueue: false };
       const state: AdaptiveState = {
         context,
-        options: { ...defaultPostcopyEntry, ...options },
+        options: entry,
         phase: { kind: 'holding', stuckRounds: 0 },
         decidedRound: 1,
         promisedBytes: null,

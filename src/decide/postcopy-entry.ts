@@ -8,6 +8,8 @@ import type { Action, Forecast, PolicyContext, PolicyInput, Prediction, Reason }
 import { leastSilenceMs } from './early-switch.ts';
 
 export interface PostcopyEntryOptions {
+  /** Make the send queue short where that can be done; where it cannot, or is not wanted, what follows on a long one holds. */
+  readonly shortQueue: boolean;
   /** Let a send queue of more than this run empty before the switch: STOP to RESUME need not wait for it. */
   readonly drainOverMs: number;
   /** Hold the background push back at first, so that page requests do not compete with it. */
@@ -32,6 +34,7 @@ export interface PostcopyEntryOptions {
 }
 
 export const defaultPostcopyEntry: PostcopyEntryOptions = {
+  shortQueue: true,
   // QEMU enforces its rate limits in windows of 100 ms: a shorter drain costs more than it brings.
   drainOverMs: 100,
   quietStart: true,
