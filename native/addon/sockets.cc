@@ -62,6 +62,11 @@ int64_t TcpMinRttUs(pid_t pid, int fd) {
     errno = ENOSYS;
     return -1;
   }
+  // The kernel's word for "not seen yet".
+  if (info.tcpi_min_rtt == UINT32_MAX) {
+    errno = ENODATA;
+    return -1;
+  }
   return info.tcpi_min_rtt;
 }
 
