@@ -26,6 +26,6 @@ export {
   Settings,
   toParameterValues,
 } from './settings.ts';
-export { SendQueue, SendQueueError, type SocketAccess } from './send-queue.ts';
+export { SendQueue, SendQueueError } from './send-queue.ts';
 export { undoEnd, type UndoReport } from './undo.ts';
 export { hasPageLevers, LeversError, PageLevers } from './page-levers.ts';

@@ -73,7 +73,10 @@ export function unlockJournal(path: string): void {
   }
 }
 
-/** Makes this process the journal's only writer; `does` says in words what its writer does. @throws JournalLockedError when another live one is */
+/**
+ * Makes this process the journal's only writer; `does` says in words what a journal's writer does.
+ * @throws JournalLockedError when another live process is
+ */
 export function lockJournal(path: string, does: string): void {
   const lockPath = `${path}.lock`;
   const mine = `${process.pid} ${startTicksOf(process.pid) ?? 0}\n`;

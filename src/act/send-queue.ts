@@ -5,25 +5,15 @@
 // trace QEMU. It ends with the socket: nothing is to be undone.
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { messageOf, SlackwaterError } from '../common/index.ts';
+import { messageOf, SlackwaterError, type SocketAccess } from '../common/index.ts';
 import type { QemuInstance } from './journal.ts';
-
-/** What the native addon does to sockets of another process. All throw Error with the kernel's words. */
-export interface SocketAccess {
-  /** @throws Error where the process's descriptors are not lent */
-  mayBorrow(pid: number, fd: number): void;
-  /** The least round trip that TCP has seen, in microseconds. */
-  tcpMinRttUs(pid: number, fd: number): number;
-  /** Sets SO_SNDBUF. */
-  setSendBuffer(pid: number, fd: number, bytes: number): void;
-}
 
 /** The send queue cannot be reached, or is none of TCP. */
 export class SendQueueError extends SlackwaterError {
   readonly code = 'ERR_SEND_QUEUE';
 }
 
-/** How late a sender may be in filling it. Measured at 1 Gbit/s: shorter gains nothing, twice as long loses half of the gain. */
+/** How late a sender may be in filling it. Tried at 1 Gbit/s: 0.1 and 0.25 ms gain alike, 0.5 ms loses most of it (bench/README.md). */
 const LATE_MS = 0.15;
 const LEAST_BYTES = 16 * 1024;
 const ESTABLISHED = '01';

@@ -4,7 +4,7 @@
 import { createRequire } from 'node:module';
 import { endianness } from 'node:os';
 import { join } from 'node:path';
-import { messageOf, packageRoot } from '../common/index.ts';
+import { messageOf, packageRoot, type SocketAccess } from '../common/index.ts';
 import type { BitmapKernels } from './kernels.ts';
 import { plainKernels } from './plain-kernels.ts';
 
@@ -15,12 +15,7 @@ export interface NativeAddon {
   readonly scalar: BitmapKernels;
   /** The first bytes of a file, read-only, as long as the array lives. @throws Error, RangeError */
   mapFile(path: string, size: number): Uint8Array;
-  /** TCP sockets of another process of this host. All throw Error with the kernel's words. */
-  readonly sockets: {
-    mayBorrow(pid: number, fd: number): void;
-    tcpMinRttUs(pid: number, fd: number): number;
-    setSendBuffer(pid: number, fd: number, bytes: number): void;
-  };
+  readonly sockets: SocketAccess;
 }
 
 export type LoadedAddon =

@@ -14,8 +14,8 @@ const FAULTS_OF_UNSENT_PAGES = 100;
 /** Of a page request on an idle link: fault, request, answer, wake-up. */
 const FAULT_MS = 0.8;
 /**
- * What a page waits behind while the background push fills the link: the switch's buffer, and QEMU's sender, which waits for
- * room in its socket with the lock in its hand that the page needs. The second where the send queue is made short.
+ * What a page waits behind while the background push goes on, as bytes of the link's rate: what stands in the network, and QEMU's
+ * sender while it waits for room in its socket. The second where the send queue is made short: fitted to redis at 1 Gbit/s alone.
  */
 const QUEUE_BYTES = 400_000;
 const SHORT_QUEUE_BYTES = 240_000;

@@ -30,7 +30,7 @@ export interface ModelCosts {
   /** A page request on an idle link, and what it waits behind while the background push fills the switch's buffer. */
   readonly faultMs: number;
   readonly pushQueueBytes: number;
-  /** The same once the send queue was made short. */
+  /** The same once the send queue was made short: as the policy has it, fitted to redis at 1 Gbit/s alone. */
   readonly shortPushQueueBytes: number;
   /** From RESUME to the first answer of a guest that lacks nothing: the new host is announced, TCG translates anew. */
   readonly awakeningMs: number;

@@ -90,7 +90,7 @@ export async function removeRemains(name: string): Promise<void> {
 
 /**
  * Removes every testbed that nobody looks after (with `all`, the kept ones too); returns their names. One that somebody else
- * is removing at that moment is waited for, and taken over when its remover dies: afterwards nothing is left of either.
+ * is removing at that moment is waited for (15 s at most), and taken over when its remover dies.
  */
 export async function reap(options: { readonly all?: boolean } = {}): Promise<string[]> {
   const removed = new Set<string>();
