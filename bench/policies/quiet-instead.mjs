@@ -2,4 +2,4 @@
 // The adaptive policy with this entry into post-copy, for the anatomy of a silence.
 import { createAdaptivePolicy } from 'slackwater';
 
-export default createAdaptivePolicy('quiet-instead', { paceRatio: null });
+export default createAdaptivePolicy('quiet-instead', { paced: false });

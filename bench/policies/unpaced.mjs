@@ -2,4 +2,4 @@
 // The adaptive policy with this entry into post-copy, for the anatomy of a silence.
 import { createAdaptivePolicy } from 'slackwater';
 
-export default createAdaptivePolicy('unpaced', { paceRatio: null, quietStart: false });
+export default createAdaptivePolicy('unpaced', { paced: false, quietStart: false });

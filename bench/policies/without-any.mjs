@@ -3,6 +3,6 @@
 import { createAdaptivePolicy } from 'slackwater';
 
 export default {
-  ...createAdaptivePolicy('without-any', { paceRatio: null, quietStart: false, hotFirst: false }),
+  ...createAdaptivePolicy('without-any', { paced: false, quietStart: false, hotFirst: false }),
   capabilities: ['postcopy-ram'],
 };

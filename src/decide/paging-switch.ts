@@ -112,7 +112,7 @@ export function depart(state: AdaptiveState, nowMs: number, left: LeftToSend): P
   const numbers = {
     ...leftNumbers(left),
     forecastDowntimeMs: left.overheadMs + packMs,
-    forecastTmtMs: nowMs + pushMs / (options.paceRatio ?? 1),
+    forecastTmtMs: nowMs + pushMs,
   };
   return enterPostcopy(state, {
     entry: { kind: 'switching', quietMs: room.quietMs },

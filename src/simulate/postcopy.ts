@@ -46,6 +46,15 @@ function pushBytesPerMs(state: MigrationState, linkBytesPerSec: number): number 
 }
 
 /**
+ * Whether requested pages queue behind the push: where QEMU spreads it evenly, when it asks for more than the link carries; where it
+ * comes in bursts, near the link's rate already.
+ */
+function pushLeavesQueue(state: MigrationState, context: PolicyContext, linkBytesPerSec: number): boolean {
+  const limit = state.parameters.maxPostcopyBandwidthBytesPerSec ?? 0;
+  return limit === 0 || limit > linkBytesPerSec * (context.pacesPostcopy ? 1.005 : 0.995);
+}
+
+/**
  * The guest's silence is STOP to RESUME, then its first faults one after the other, then its awakening. A fault waits behind
  * the push where that fills the link; where it is held back or paced it does not.
  */
@@ -73,7 +82,8 @@ export function endOfPostcopy(inputs: PostcopyInputs): PostcopyEnd {
   for (;;) {
     const rate = isResumed ? pushBytesPerMs(state, linkBytesPerSec) : linkPerMs;
     const behindBytes = state.isQueueShort ? costs.shortPushQueueBytes : costs.pushQueueBytes;
-    const faultMs = costs.faultMs + (rate >= linkPerMs * 0.995 ? behindBytes / linkPerMs : 0);
+    const isBehind = isResumed && pushLeavesQueue(state, context, linkBytesPerSec);
+    const faultMs = costs.faultMs + (isBehind ? behindBytes / linkPerMs : 0);
     const endMs = isResumed ? state.nowMs + missingBytes / rate : Infinity;
     const answerMs = isResumed && faultsLeft > 0 ? state.nowMs + faultsLeft * faultMs : Infinity;
     const nextMs = Math.min(

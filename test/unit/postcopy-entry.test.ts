@@ -14,12 +14,10 @@ const pushLimits = (actions: readonly Action[]): (number | undefined)[] =>
     action.kind === 'set-parameters' ? [action.change.maxPostcopyBandwidthBytesPerSec ?? []].flat() : [],
   );
 
-t.test('where QEMU spreads the push evenly, it is given a little less than the link carries', (t) => {
+t.test('where QEMU spreads the push evenly, it is given what the link was seen to carry', (t) => {
   const run = precopy(FAST, { ...context(), pacesPostcopy: true });
   t.equal(run.actions.at(-1)?.kind, 'start-postcopy');
-  const [limit = 0, ...others] = pushLimits(run.actions);
-  t.same(others, []);
-  t.ok(limit > 0.9 * BANDWIDTH && limit < BANDWIDTH, `${limit}`);
+  t.same(pushLimits(run.actions), [BANDWIDTH]);
   t.end();
 });
 
