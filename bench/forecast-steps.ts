@@ -30,15 +30,27 @@ function observationAt(i: number, random: () => number): Observation {
   const atMs = i * STEP_MS;
   const dirtyBytes = 60e6 + 20e6 * random();
   return {
-    ...{ kind: isRound ? 'round' : 'sample', atMs, status: 'active', round: 1 + Math.floor(i / 8) },
+    kind: isRound ? 'round' : 'sample',
+    atMs,
+    status: 'active',
+    round: 1 + Math.floor(i / 8),
     roundStartMs: Math.floor(i / 8) * 8 * STEP_MS,
     endedRoundMs: isRound ? 400 + 200 * random() : null,
     dirtyAtRoundStartBytes: isRound ? dirtyBytes : null,
     unsentBytes: isRound ? 0 : null,
-    ...{ remainingBytes: dirtyBytes, totalBytes: TOTAL_BYTES, transferredBytes: atMs * 1e5, zeroBytes: 0 },
+    remainingBytes: dirtyBytes,
+    totalBytes: TOTAL_BYTES,
+    transferredBytes: atMs * 1e5,
+    zeroBytes: 0,
     bandwidthBytesPerSec: BANDWIDTH_BYTES_PER_SEC * (0.95 + 0.1 * random()),
-    ...{ lastWindowBytesPerSec: null, pageRequests: 0, destinationResumed: null, qemuDowntimeMs: null },
-    ...{ qemuTotalMs: null, pages: null, showsPages: false, errorText: null },
+    lastWindowBytesPerSec: null,
+    pageRequests: 0,
+    destinationResumed: null,
+    qemuDowntimeMs: null,
+    qemuTotalMs: null,
+    pages: null,
+    showsPages: false,
+    errorText: null,
     dirtySamples: [{ windowMs: 50 + 400 * random(), dirtyBytes: 20e6 * random() }],
   };
 }

@@ -51,7 +51,10 @@ async function killedGang(index: number): Promise<Result> {
     guests: (['calm', 'hot'] as const).map((name, i) => ({
       name,
       spec: {
-        ...{ memoryMib: name === 'hot' ? 208 : 128, vcpus: 1, seed: index * 2 + i, work: false },
+        memoryMib: name === 'hot' ? 208 : 128,
+        vcpus: 1,
+        seed: index * 2 + i,
+        work: false,
         diskBlocksPerSec: 0,
         pattern:
           name === 'hot'

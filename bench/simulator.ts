@@ -40,7 +40,9 @@ function perSec(guestName: string, pattern: WritePattern, policyName: string): v
   const guest = guestOfPattern(MEMORY_BYTES, testGuestZeroBytes(MEMORY_BYTES), pattern);
   const context = modelContext({
     objective: { maxDowntimeMs: 300, allowDowntimeMs: null, deadlineMs: null, postcopy: 'allowed' },
-    ...{ memoryBytes: MEMORY_BYTES, linkBytesPerSec: LINK_BYTES_PER_SEC, maxBandwidthBytesPerSec: 0 },
+    memoryBytes: MEMORY_BYTES,
+    linkBytesPerSec: LINK_BYTES_PER_SEC,
+    maxBandwidthBytesPerSec: 0,
   });
   const once = () =>
     simulateMigration({ policy, context, guest, linkBytesPerSec: LINK_BYTES_PER_SEC, capMs: 60_000 });

@@ -163,7 +163,14 @@ async function controlOne(attached: Attached, settings: Settings): Promise<Outco
           traceHeader(options, versionText(source.version), startedAtMs),
         );
   const supervision: Supervision = {
-    ...{ source, destination, settings, context, options, recorder, clock, canSample },
+    source,
+    destination,
+    settings,
+    context,
+    options,
+    recorder,
+    clock,
+    canSample,
     reporter: deps.reporter,
     journal: custody.journal,
     // Its starter's migration is under way: what would have to be known before it is not.

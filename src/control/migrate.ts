@@ -304,7 +304,13 @@ async function superviseHeld(
   const roundTripMs = await measureRoundTrip(source, destination, clock);
   return await supervise(
     {
-      ...{ source, destination, settings, context, options, recorder, clock },
+      source,
+      destination,
+      settings,
+      context,
+      options,
+      recorder,
+      clock,
       reporter: deps.reporter,
       journal: custody.journal,
       pages,

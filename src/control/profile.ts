@@ -141,7 +141,13 @@ export async function watchGuest(
   try {
     const schema = await source.client.readSchema();
     const profile = await takeProfile({
-      ...{ source, schema, profileMs, pages: null, reporter: silentReporter, clock, signal },
+      source,
+      schema,
+      profileMs,
+      pages: null,
+      reporter: silentReporter,
+      clock,
+      signal,
       ...(onSample === undefined ? {} : { onSample }),
     });
     signal?.throwIfAborted();

@@ -158,7 +158,13 @@ function newBlock(name: string, pageCount: number): BlockState {
   const bits = (): Uint8Array => new Uint8Array(bitmapBytes(pageCount));
   const heat = (): Uint8Array => new Uint8Array(heatBytes(pageCount));
   return {
-    ...{ name, pageCount, slowHeat: heat(), fastHeat: heat() },
-    ...{ now: bits(), round: bits(), lastRound: bits(), window: bits() },
+    name,
+    pageCount,
+    slowHeat: heat(),
+    fastHeat: heat(),
+    now: bits(),
+    round: bits(),
+    lastRound: bits(),
+    window: bits(),
   };
 }

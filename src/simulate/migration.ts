@@ -303,7 +303,9 @@ class Simulation {
     const silenceMs = stopToResumeMs + awakeningMs;
     return {
       ...this.#figures(),
-      ...{ tmtMs, stopToResumeMs, silenceMs },
+      tmtMs,
+      stopToResumeMs,
+      silenceMs,
       transferredBytes: state.transferredBytes + leftBytes * (1 - state.zeroRatio),
       lostWorkMs: silenceMs + this.#lostToThrottle(),
     };
@@ -334,7 +336,11 @@ class Simulation {
     const { context, linkBytesPerSec, guest } = this.#options;
     if (!already) this.#sync();
     const end: PostcopyEnd = endOfPostcopy({
-      ...{ state, guest, context, linkBytesPerSec, already },
+      state,
+      guest,
+      context,
+      linkBytesPerSec,
+      already,
       costs: this.#costs,
       step: (observation) => {
         this.#show(observation);

@@ -96,8 +96,15 @@ async function bootUnderKvm(t: Test): Promise<{ testbed: Testbed; source: Qemu; 
   await disk.write(await readFile(sectorPath), 0, 512, 0);
   const start: StartQemu = (host, label, other = qemuPath) =>
     testbed.startQemu({
-      ...{ host, label, incoming: label !== 'first', qemuPath: other },
-      ...{ memoryMib: 64, vcpus: 1, accelerator: 'kvm', cpuModel: 'qemu64', diskPath: testbed.diskPath },
+      host,
+      label,
+      incoming: label !== 'first',
+      qemuPath: other,
+      memoryMib: 64,
+      vcpus: 1,
+      accelerator: 'kvm',
+      cpuModel: 'qemu64',
+      diskPath: testbed.diskPath,
     });
   const source = await start('src', 'first');
   const beganMs = performance.now();

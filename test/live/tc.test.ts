@@ -190,7 +190,11 @@ t.test('a NIC that is not there, a namespace that is not there, and nonsense are
   await t.rejects(
     NicShaper.open({
       place: { kind: 'namespace', name: 'nowhere-at-all' },
-      ...{ direction: 'send', plan, whole: false, onIntent: () => undefined, proof: null },
+      direction: 'send',
+      plan,
+      whole: false,
+      onIntent: () => undefined,
+      proof: null,
     }),
   );
   await using session = TcSession.open(AT_A);
@@ -292,7 +296,9 @@ t.test(
     await t.rejects(
       NicShaper.open({
         place: AT_A,
-        ...{ direction: 'send', whole: true, onIntent: (undo: NicUndo) => undos.push(undo) },
+        direction: 'send',
+        whole: true,
+        onIntent: (undo: NicUndo) => undos.push(undo),
         plan: { ...plan, classes: [wrong, classes[1]] },
         proof: { from: AT_A, address: '127.0.0.1' },
       }),
@@ -309,7 +315,11 @@ t.test(
     await t.rejects(
       NicShaper.open({
         place: AT_A,
-        ...{ direction: 'send', whole: true, plan, onIntent: () => undefined, proof: null },
+        direction: 'send',
+        whole: true,
+        plan,
+        onIntent: () => undefined,
+        proof: null,
       }),
       TcTakenError,
     );

@@ -41,10 +41,16 @@ t.test('a silence falls into what came before, the switch, stalls and running', 
       ]),
     ),
     {
-      ...{ beforeStopMs: 10, stopToResumeMs: 20, announcedMs: 3 },
+      beforeStopMs: 10,
+      stopToResumeMs: 20,
+      announcedMs: 3,
       // 100 to 102 and 110 to 118.
-      ...{ faults: 3, stalledMs: 10, faultMs: 4, runningMs: 20 },
-      ...{ laterFaults: 1, laterFaultMs: 1 },
+      faults: 3,
+      stalledMs: 10,
+      faultMs: 4,
+      runningMs: 20,
+      laterFaults: 1,
+      laterFaultMs: 1,
     },
   );
   t.end();

@@ -102,14 +102,18 @@ t.test('a decision says what it has weighed, the cheapest that fits first', (t) 
 t.test('QEMU is let go where it comes below the limit within a round, not where it never would', (t) => {
   const at = (writesMib: number, setMib: number) => {
     const curve = guestOfPattern(208 * MIB, 0, {
-      ...{ kind: 'steady', setBytes: setMib * MIB, rateBytesPerSec: writesMib * MIB },
+      kind: 'steady',
+      setBytes: setMib * MIB,
+      rateBytesPerSec: writesMib * MIB,
     });
     const within = (windowMs: number) => ({
       windowMs,
       dirtyBytes: curve.parts.reduce((sum, part) => sum + part.dirtyBetween(0, windowMs), 0),
     });
     return seen({
-      ...{ totalBytes: 208 * MIB, remainingBytes: setMib * MIB, dirtyAtRoundStartBytes: setMib * MIB },
+      totalBytes: 208 * MIB,
+      remainingBytes: setMib * MIB,
+      dirtyAtRoundStartBytes: setMib * MIB,
       dirtySamples: [within(100), within(300), within(1000)],
     });
   };

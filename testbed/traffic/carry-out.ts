@@ -282,8 +282,14 @@ export async function carryOutTraffic(options: CarryOutOptions): Promise<Traffic
       ...identity,
       outcome: 'failed',
       reason: late.aborted ? `not over after ${LATE_MS / 1000} s` : messageOf(error),
-      ...{ gang: null, beganMs: null, endedMs: null, source: null, flows: [], probes: null },
-      ...{ coherent: null, disturbances: [] },
+      gang: null,
+      beganMs: null,
+      endedMs: null,
+      source: null,
+      flows: [],
+      probes: null,
+      coherent: null,
+      disturbances: [],
     };
   }
 }

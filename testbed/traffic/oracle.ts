@@ -38,7 +38,8 @@ function oracleGroups(
     each.vms.map(({ name, priority, deadlineMs, workload, memoryBytes }) => {
       const { pattern } = resolveWorkload(readWorkload(workload), Math.round(memoryBytes / MIB)).guest;
       return {
-        ...{ name, priority },
+        name,
+        priority,
         deadlineMs: deadlineMs === null ? null : Math.max(0, deadlineMs - PREPARING_MS),
         maxDowntimeMs: MAX_DOWNTIME_MS,
         guest: guestOfPattern(memoryBytes, testGuestZeroBytes(memoryBytes), pattern),

@@ -62,7 +62,13 @@ export async function runTraffic(options: TrafficRunnerOptions): Promise<void> {
     onRun(run, attempt, plan.length - open.length, plan.length);
     const directory = store.runDirectory(run.key.replaceAll('/', '_'), attempt);
     const record = await carryOutTraffic({
-      ...{ experiment, laboratory, run, attempt, directory, signal, onLine },
+      experiment,
+      laboratory,
+      run,
+      attempt,
+      directory,
+      signal,
+      onLine,
     });
     store.append(record);
     onRecord(record);

@@ -72,9 +72,22 @@ export function memberOptions(
 /** An outcome of a VM of which there is none else. */
 function outcomeWithout(kind: 'source-running' | 'unknown', reason: string, interrupted: boolean): Outcome {
   return {
-    ...{ kind, reason, interrupted, command: null, givenUp: false, startedAtMs: 0, waitedMs: 0 },
-    ...{ tmtMs: null, qemuTotalMs: null, qemuDowntimeMs: null, stopToResume: null, transferredBytes: null },
-    ...{ rounds: null, usedPostcopy: false, forecastDowntimeMs: null, notRestored: [] },
+    kind,
+    reason,
+    interrupted,
+    command: null,
+    givenUp: false,
+    startedAtMs: 0,
+    waitedMs: 0,
+    tmtMs: null,
+    qemuTotalMs: null,
+    qemuDowntimeMs: null,
+    stopToResume: null,
+    transferredBytes: null,
+    rounds: null,
+    usedPostcopy: false,
+    forecastDowntimeMs: null,
+    notRestored: [],
   };
 }
 

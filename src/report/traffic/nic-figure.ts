@@ -123,8 +123,13 @@ export function nicFigure(
     floorMbit === null
       ? null
       : el('line', {
-          ...{ x1: x.startPx, x2: x.endPx, y1: y.px(floorMbit), y2: y.px(floorMbit) },
-          ...{ stroke: 'var(--ink)', 'stroke-width': 1.4, 'stroke-dasharray': '5 4' },
+          x1: x.startPx,
+          x2: x.endPx,
+          y1: y.px(floorMbit),
+          y2: y.px(floorMbit),
+          stroke: 'var(--ink)',
+          'stroke-width': 1.4,
+          'stroke-dasharray': '5 4',
         }),
     segment(x.startPx, y.px(linkMbit), x.endPx, y.px(linkMbit), 'axis'),
   );

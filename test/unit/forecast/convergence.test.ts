@@ -66,8 +66,11 @@ t.test('what is not ready has no convergence point', (t) => {
 t.test('the comparators give the published figures', (t) => {
   const rest = { hotBytes: 0, hotMs: 2000, coldBytesPerSec: 0 };
   const liu = liuGeometric({
-    ...{ memoryBytes: 1024e6, bandwidthBytesPerSec: 125e6, dirtyBytesPerSec: 10.24e6 },
-    ...{ ...rest, maxDowntimeMs: 5 },
+    memoryBytes: 1024e6,
+    bandwidthBytesPerSec: 125e6,
+    dirtyBytesPerSec: 10.24e6,
+    ...rest,
+    maxDowntimeMs: 5,
   });
   t.ok(near(liu.tmtMs, 8923, 2), `${liu.tmtMs}`);
   t.equal(
@@ -82,8 +85,13 @@ t.test('the comparators give the published figures', (t) => {
   );
   const mvm = (memoryBytes: number, hotBytes: number, coldBytesPerSec: number) =>
     mvmDuration({
-      ...{ memoryBytes, hotBytes, coldBytesPerSec, hotMs: 2000, maxDowntimeMs: 300 },
-      ...{ bandwidthBytesPerSec: 1e9 / 9, dirtyBytesPerSec: 0 },
+      memoryBytes,
+      hotBytes,
+      coldBytesPerSec,
+      hotMs: 2000,
+      maxDowntimeMs: 300,
+      bandwidthBytesPerSec: 1e9 / 9,
+      dirtyBytesPerSec: 0,
     }).tmtMs;
   t.ok(near(mvm(1024e6, 5e6, 0), 9262, 2), 'idle, 1 GB');
   t.ok(near(mvm(1024e6, 56e6, 22.6e6), 11_861, 2), 'stress, 1 GB');

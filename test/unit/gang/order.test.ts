@@ -261,12 +261,21 @@ t.test('the next one begins as soon as the one before is migrated, whoever share
 t.test('late is what no allowed way ends in time', (t) => {
   const estimate = (expected: number) => ({ expected, low: expected, high: expected });
   const prediction = (tmtMs: number, downtimeMs: number) => ({
-    ...{ rounds: 0, tmtMs: estimate(tmtMs), downtimeMs: estimate(downtimeMs) },
-    ...{ bytes: estimate(1), dirtyAtSwitchBytes: 1 },
+    rounds: 0,
+    tmtMs: estimate(tmtMs),
+    downtimeMs: estimate(downtimeMs),
+    bytes: estimate(1),
+    dirtyAtSwitchBytes: 1,
   });
   const forecast = {
-    ...{ atMs: 0, ready: true, bandwidthBytesPerSec: 1e8, curve: null, errorRatio: 0.1, longestWindowMs: 0 },
-    ...{ plateau: null, downtimeOverheadMs: 30 },
+    atMs: 0,
+    ready: true,
+    bandwidthBytesPerSec: 1e8,
+    curve: null,
+    errorRatio: 0.1,
+    longestWindowMs: 0,
+    plateau: null,
+    downtimeOverheadMs: 30,
     precopy: [prediction(3000, 900), prediction(6000, 200)],
     postcopy: [prediction(4000, 30)],
   } as unknown as Forecast;

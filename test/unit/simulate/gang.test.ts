@@ -10,7 +10,10 @@ const LINK = 40e6;
 function vm(name: string, fields: Partial<SimulatedGangVm> = {}): SimulatedGangVm {
   const pattern = { kind: 'steady', setBytes: 4 * MIB, rateBytesPerSec: 50 * MIB } as const;
   return {
-    ...{ name, priority: 'medium', deadlineMs: null, maxDowntimeMs: 300 },
+    name,
+    priority: 'medium',
+    deadlineMs: null,
+    maxDowntimeMs: 300,
     guest: guestOfPattern(144 * MIB, 24 * MIB, pattern),
     ...fields,
   };

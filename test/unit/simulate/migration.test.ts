@@ -99,15 +99,18 @@ t.test('auto-converge slows the guest until it converges', (t) => {
 t.test('on a QEMU that shows its pages the hot ones cross once', (t) => {
   const pagesByHeat = pagesByHeatOf(hot, 4096);
   const pages = {
-    ...{
-      pageSizeBytes: 4096,
-      intervalMs: 200,
-      syncMs: 1,
-      dirtiedPages: 0,
-      pendingPages: null,
-      deferredPages: null,
-    },
-    ...{ endsRound: null, round: null, window: null, pagesByHeat, heatWindowMs: 200, watchedMs: 1500 },
+    pageSizeBytes: 4096,
+    intervalMs: 200,
+    syncMs: 1,
+    dirtiedPages: 0,
+    pendingPages: null,
+    deferredPages: null,
+    endsRound: null,
+    round: null,
+    window: null,
+    pagesByHeat,
+    heatWindowMs: 200,
+    watchedMs: 1500,
   };
   const { outcome, transferredBytes, tmtMs, silenceMs } = run('adaptive', hot, {
     pages,
@@ -127,7 +130,11 @@ t.test('the same inputs give the same run, to the last bit', (t) => {
 
 t.test('every policy of the project ends, whatever the guest does', (t) => {
   const bursts = guestOfPattern(MEMORY, 30 * MIB, {
-    ...{ kind: 'burst', setBytes: 64 * MIB, rateBytesPerSec: 200 * MIB, onMs: 300, offMs: 1700 },
+    kind: 'burst',
+    setBytes: 64 * MIB,
+    rateBytesPerSec: 200 * MIB,
+    onMs: 300,
+    offMs: 1700,
   });
   for (const name of policyNames()) {
     for (const guest of [hot, bursts]) {

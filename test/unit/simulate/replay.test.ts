@@ -94,7 +94,9 @@ t.test('of a migration that showed nothing nothing is said', (t) => {
     ...recording,
     observations: recording.observations.map((each) => ({
       ...each,
-      ...{ dirtySamples: [], dirtyAtRoundStartBytes: null, bandwidthBytesPerSec: null },
+      dirtySamples: [],
+      dirtyAtRoundStartBytes: null,
+      bandwidthBytesPerSec: null,
     })),
   };
   t.equal(guestOfRecording(blind), null);

@@ -129,7 +129,12 @@ test('the load generator keeps its rate, and tells a wrong answer from a right o
     kvloadPath: join(out, 'kvload'),
     serverIp: '127.0.0.1',
     protocol: 'redis' as const,
-    ...{ records: 500, valueBytes: 100, requestsPerSec: 400, connections: 4, readRatio: 0.5, zipf: 0.99 },
+    records: 500,
+    valueBytes: 100,
+    requestsPerSec: 400,
+    connections: 4,
+    readRatio: 0.5,
+    zipf: 0.99,
   };
   const right = await startKvload({ ...options, port: await fakeRedis(t, (stored) => stored) });
   await sleep(700);
