@@ -8,7 +8,7 @@ import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { groupBy, RefusedError, seededRandom, UsageError } from '../common/index.ts';
 import { bestSetting, cellKey, type RunRecord, searchedSettings } from '../experiment/index.ts';
-import { buildReport, renderHtml, renderMarkdown } from '../report/index.ts';
+import { adaptivePolicies, buildReport, renderHtml, renderMarkdown } from '../report/index.ts';
 import { SimulatedExperiment, type SimulationFiles } from './simulate-cells.ts';
 import type { SimulationShare } from './simulate-worker.ts';
 
@@ -124,6 +124,7 @@ async function simulateCommand(path: string, flags: SimulateFlags): Promise<void
       about: experiment.about ?? '',
       machine: { simulated: 'yes' },
       policies: experiment.policies.map(({ name }) => name),
+      ours: adaptivePolicies(experiment.policies),
       records,
     },
     seededRandom(SEED),

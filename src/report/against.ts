@@ -1,21 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-// The adaptive policy beside each other policy of a setting: how many times its total time, and the paired difference of
+// Ours beside each other policy of a setting: how many times its total time, and the paired difference of
 // runs that were made one after the other in the same repeat, which takes the machine's slow drifts out.
 
 import type { RunRecord } from '../experiment/index.ts';
 import type { Cell, Setting } from './cells.ts';
 import type { Random } from '../common/index.ts';
-import { ADAPTIVE, isCompleted } from './result-set.ts';
+import { isCompleted } from './result-set.ts';
 import { type PairedDifference, pairedDifference } from './significance.ts';
 import { type Ratio, ratioOfMedians } from './statistics.ts';
 
 export interface Against {
   readonly guest: string;
   readonly link: string;
+  /** Ours: the adaptive policy, by the name that the experiment gives it. */
+  readonly policy: string;
   readonly rival: string;
-  /** Median TMT of the adaptive policy / that of the rival. */
+  /** Median TMT of ours / that of the rival. */
   readonly tmtRatio: Ratio | null;
-  /** Adaptive - rival, over repeats that both completed. */
+  /** Ours - rival, over repeats that both completed. */
   readonly tmtDifferenceMs: PairedDifference | null;
   readonly downtimeGuestDifferenceMs: PairedDifference | null;
 }
@@ -35,14 +37,15 @@ export function pairsOf(
   });
 }
 
-function againstRival(adaptive: Cell, rival: Cell, random: Random): Against {
-  const own = adaptive.runs.filter(isCompleted);
+function againstRival(ours: Cell, rival: Cell, random: Random): Against {
+  const own = ours.runs.filter(isCompleted);
   const others = rival.runs.filter(isCompleted);
   return {
     guest: rival.guest,
     link: rival.link,
+    policy: ours.policy,
     rival: rival.policy,
-    tmtRatio: ratioOfMedians(adaptive.tmtMs?.values ?? [], rival.tmtMs?.values ?? [], random),
+    tmtRatio: ratioOfMedians(ours.tmtMs?.values ?? [], rival.tmtMs?.values ?? [], random),
     tmtDifferenceMs: pairedDifference(
       pairsOf(others, own, ({ tmtMs }) => tmtMs),
       random,
@@ -54,13 +57,18 @@ function againstRival(adaptive: Cell, rival: Cell, random: Random): Against {
   };
 }
 
-/** Every rival of every setting that can be compared at all. */
-export function againstRivals(settings: readonly Setting[], random: Random): Against[] {
+/** Each of ours against every other policy of every setting, where they can be compared at all. */
+export function againstRivals(
+  settings: readonly Setting[],
+  ours: readonly string[],
+  random: Random,
+): Against[] {
   return settings.flatMap(({ cells }) => {
-    const adaptive = cells.find(({ policy }) => policy === ADAPTIVE);
-    if (adaptive === undefined || adaptive.tmtMs === null) return [];
-    return cells
-      .filter((cell) => cell !== adaptive && cell.tmtMs !== null)
-      .map((rival) => againstRival(adaptive, rival, random));
+    const measured = cells.filter(({ tmtMs }) => tmtMs !== null);
+    return measured
+      .filter(({ policy }) => ours.includes(policy))
+      .flatMap((own) =>
+        measured.filter((cell) => cell !== own).map((rival) => againstRival(own, rival, random)),
+      );
   });
 }

@@ -3,13 +3,14 @@
 
 import { formatMs, groupBy } from '../common/index.ts';
 import type { Against } from './against.ts';
+import { type Claim, CLAIMS } from './claims.ts';
 import { ABSENT, count, formatInterval, formatP, formatRatio, orAbsent } from './format.ts';
 import { type Child, el, type Markup } from './markup.ts';
 import type { Report } from './report.ts';
-import { ADAPTIVE, keyOf } from './result-set.ts';
+import { keyOf } from './result-set.ts';
 import type { PairedDifference } from './significance.ts';
 import { type CellText, columnsFor, settingNote } from './table.ts';
-import { type Claim, CLAIMS, type Verdict } from './verdict.ts';
+import type { Verdict } from './verdict.ts';
 
 /** Words beside the colour, so that neither print nor eyes need to tell red from green. */
 export const STATE_WORDS: Readonly<Record<Verdict['state'], string>> = {
@@ -34,7 +35,7 @@ function score(verdicts: readonly Verdict[]): Markup {
 /** Claim by claim; what does not hold comes first. */
 export function verdictList(verdicts: readonly Verdict[]): Child {
   if (verdicts.length === 0) {
-    return el('p', { class: 'muted' }, `Nothing is claimed: the policy ${ADAPTIVE} is not in this set.`);
+    return el('p', { class: 'muted' }, 'Nothing is claimed: the adaptive policy is not in this set.');
   }
   const claims = Object.keys(CLAIMS) as Claim[];
   return [
@@ -48,13 +49,18 @@ export function verdictList(verdicts: readonly Verdict[]): Child {
         el(
           'ul',
           { class: 'verdicts' },
-          sorted.map(({ state, guest, link, text }) =>
+          sorted.map(({ state, guest, link, policy, text, reason }) =>
             el(
               'li',
               { class: state },
               el('span', { class: `state ${state}` }, STATE_WORDS[state]),
-              el('span', {}, `${guest} on ${link}`),
-              el('span', {}, text),
+              el('span', {}, `${guest} on ${link}, ${policy}`),
+              el(
+                'span',
+                {},
+                text,
+                reason === null ? null : el('span', { class: 'muted' }, ` Why: ${reason}`),
+              ),
             ),
           ),
         ),
@@ -88,6 +94,7 @@ function groupHead(text: string, note: string, columns: number): Markup {
 /** All cells, a group of rows for each guest and link. */
 export function cellTable(report: Report): Markup {
   const columns = columnsFor(report.settings);
+  const { ours } = report.set;
   return el(
     'table',
     {},
@@ -109,7 +116,7 @@ export function cellTable(report: Report): Markup {
         setting.cells.map((cell) =>
           el(
             'tr',
-            { class: cell.policy === ADAPTIVE ? 'ours' : null },
+            { class: ours.includes(cell.policy) ? 'ours' : null },
             el('th', { scope: 'row' }, cell.policy),
             columns.map(({ of }) => textCell(of(cell, setting))),
           ),
@@ -137,11 +144,15 @@ function differenceCells(difference: PairedDifference | null): Child {
   ];
 }
 
+function againstTitle([first]: readonly Against[]): string {
+  return first === undefined ? '' : `${first.guest} on ${first.link}: ${first.policy} against`;
+}
+
 export function againstTable(against: readonly Against[]): Markup {
-  const groups = [...groupBy(against, ({ guest, link }) => keyOf(guest, link)).values()];
+  const groups = [...groupBy(against, ({ guest, link, policy }) => keyOf(guest, link, policy)).values()];
   const heads = [
     ['other policy', ''],
-    ['total time, ratio', 'adaptive / other, 95 %'],
+    ['total time, ratio', 'ours / other, 95 %'],
     ['total time, difference', 'median of pairs, 95 %'],
     ['p', 'pairs'],
     ['client downtime, difference', 'median of pairs, 95 %'],
@@ -163,7 +174,7 @@ export function againstTable(against: readonly Against[]): Markup {
       el(
         'tbody',
         {},
-        groupHead(`${group[0]?.guest ?? ''} on ${group[0]?.link ?? ''}`, '', heads.length),
+        groupHead(againstTitle(group), '', heads.length),
         group.map(({ rival, tmtRatio, tmtDifferenceMs, downtimeGuestDifferenceMs }) =>
           el(
             'tr',

@@ -83,7 +83,7 @@ function againstSection(report: Report): Child {
   return section(
     'The adaptive policy beside the others',
     paragraph(
-      'Ratio of median total times, and differences of runs of the same repeat (adaptive - other; below zero: adaptive is faster). p is of a sign-flip permutation test, not corrected for the number of rows.',
+      'Ratio of median total times, and differences of runs of the same repeat (ours - other; below zero: ours is faster). p is of a sign-flip permutation test, not corrected for the number of rows.',
       'muted',
     ),
     el('div', { class: 'scroll' }, againstTable(report.against)),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 export type { Against } from './against.ts';
 export type { Cell, Regret, Setting } from './cells.ts';
+export { type Claim, CLAIMS, type Reason } from './claims.ts';
 export type { Change, Metric } from './change.ts';
 export { compareResultSets, type Comparison } from './compare.ts';
 export { COMPARE_SCHEMA, comparisonDocument, comparisonLines } from './compare-text.ts';
@@ -12,8 +13,9 @@ export { renderJson, REPORT_SCHEMA, reportDocument } from './json.ts';
 export { renderMarkdown } from './markdown.ts';
 export type { ControlNoise } from './noise.ts';
 export { type Random, seededRandom } from '../common/index.ts';
+export { parseReasons, REASONS_SCHEMA } from './reasons.ts';
 export { buildReport, type Report } from './report.ts';
-export type { ResultSet } from './result-set.ts';
+export { adaptivePolicies, type ResultSet } from './result-set.ts';
 export {
   holm,
   type PairedDifference,
@@ -30,5 +32,5 @@ export {
   summarize,
   type Summary,
 } from './statistics.ts';
-export { type Claim, CLAIMS, type Verdict } from './verdict.ts';
+export type { Verdict } from './verdict.ts';
 export * from './traffic/index.ts';

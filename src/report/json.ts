@@ -88,6 +88,7 @@ function against(of: Against): Document {
   return {
     guest: of.guest,
     link: of.link,
+    policy: of.policy,
     rival: of.rival,
     tmt_ratio:
       of.tmtRatio === null

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The report as Markdown, for pull requests and notes: conditions, verdicts and one table for each guest and link.
 
+import { CLAIMS } from './claims.ts';
 import { conditionsOf, lossesOf, METHOD } from './conditions.ts';
 import type { Setting } from './cells.ts';
 import type { Report } from './report.ts';
 import { columnsFor, settingNote } from './table.ts';
-import { CLAIMS, type Verdict } from './verdict.ts';
+import type { Verdict } from './verdict.ts';
 
 /** Data as plain text: nothing in it is taken for markup, a link, or the end of a table's cell. */
 export function escapeMarkdown(text: string): string {
@@ -42,8 +43,9 @@ function settingTable(setting: Setting, settings: readonly Setting[]): string[] 
   ];
 }
 
-function verdictLine({ state, guest, link, claim, text }: Verdict): string {
-  return `- **${state}** ${escapeMarkdown(`${guest} on ${link}`)}, ${claim}: ${escapeMarkdown(text)}`;
+function verdictLine({ state, guest, link, policy, claim, text, reason }: Verdict): string {
+  const why = reason === null ? '' : `. Why: ${escapeMarkdown(reason)}`;
+  return `- **${state}** ${escapeMarkdown(`${guest} on ${link}, ${policy}`)}, ${claim}: ${escapeMarkdown(text)}${why}`;
 }
 
 function verdictLines(verdicts: readonly Verdict[]): string[] {

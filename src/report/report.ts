@@ -5,6 +5,7 @@ import { type Against, againstRivals } from './against.ts';
 import { type Setting, settingsOf } from './cells.ts';
 import { type ControlNoise, controlNoise } from './noise.ts';
 import type { Random } from '../common/index.ts';
+import { withReason } from './reasons.ts';
 import type { ResultSet } from './result-set.ts';
 import { checkClaims, type Verdict } from './verdict.ts';
 
@@ -18,13 +19,14 @@ export interface Report {
 
 /** Never throws on records: what is missing or was not measured is absent from the report. */
 export function buildReport(set: ResultSet, random: Random): Report {
+  const { reasons = [] } = set;
   const settings = settingsOf(set, random);
   return {
     set,
     settings,
     controls: controlNoise(set.records, random),
-    verdicts: checkClaims(settings, random),
-    against: againstRivals(settings, random),
+    verdicts: checkClaims(settings, set.ours, random).map((verdict) => withReason(verdict, reasons)),
+    against: againstRivals(settings, set.ours, random),
   };
 }
 

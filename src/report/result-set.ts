@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a report is made of, and which of its attempts count.
 
-import { latestAttempts, ORACLE, type RunRecord } from '../experiment/index.ts';
+import { type ExperimentPolicy, latestAttempts, ORACLE, type RunRecord } from '../experiment/index.ts';
+import type { Reason } from './claims.ts';
 
 /** One experiment carried out once, on one machine. */
 export interface ResultSet {
@@ -13,7 +14,11 @@ export interface ResultSet {
   readonly machine: Readonly<Record<string, string | number | null>>;
   /** In the order of the experiment file. */
   readonly policies: readonly string[];
+  /** Those of them that are the adaptive policy, by whatever name, limits and QEMU. */
+  readonly ours: readonly string[];
   readonly records: readonly RunRecord[];
+  /** Why claims do not hold, for those that do not. */
+  readonly reasons?: readonly Reason[];
   /** How often a run was carried out that the machine disturbed; the experiments' default when absent. */
   readonly maxAttempts?: number;
   /** How to do it again, as lines for a shell. */
@@ -25,6 +30,13 @@ export const ADAPTIVE = 'adaptive';
 export { ORACLE };
 /** Stock pre-copy without help. */
 export const STOCK_PRECOPY = 'qemu-default';
+
+/** The names of those that are the adaptive policy. */
+export function adaptivePolicies(policies: readonly ExperimentPolicy[]): string[] {
+  return policies
+    .filter(({ source }) => source.kind === 'named' && source.id === ADAPTIVE)
+    .map(({ name }) => name);
+}
 
 /** A key that no choice of names can make ambiguous. */
 export function keyOf(...parts: readonly (string | number)[]): string {

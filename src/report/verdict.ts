@@ -1,29 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is claimed of the adaptive policy, checked cell by cell. A claim that does not hold is red and says by how much;
-// one that the records cannot decide is open and says why. Nothing is averaged over cells, where a loss could hide.
+// What is claimed of the adaptive policy, checked cell by cell, and for each QEMU that it is run on. A claim that does not hold is
+// red and says by how much; one that the records cannot decide is open and says why. Nothing is averaged over cells, where a loss
+// could hide.
 
 import { formatMs } from '../common/index.ts';
 import { alwaysCompleted, type Cell, type Setting } from './cells.ts';
+import type { Claim } from './claims.ts';
 import { count, formatChange, formatInterval, formatRatio } from './format.ts';
 import type { Random } from '../common/index.ts';
-import { ADAPTIVE, ORACLE, STOCK_PRECOPY } from './result-set.ts';
+import { ORACLE, STOCK_PRECOPY } from './result-set.ts';
 import { overlaps, ratioOfMedians, type Summary } from './statistics.ts';
-
-export type Claim = 'lowest-tmt' | 'lowest-client-downtime' | 'no-slower-than-precopy';
-
-/** In words, for headings. */
-export const CLAIMS: Readonly<Record<Claim, string>> = {
-  'lowest-tmt': `Where stock pre-copy does not converge, ${ADAPTIVE} has the lowest median TMT, or its 95 % interval overlaps the lowest's`,
-  'lowest-client-downtime': `There, it also has the lowest median downtime as a client sees it, or its interval overlaps the lowest's`,
-  'no-slower-than-precopy': `Where stock pre-copy converges, ${ADAPTIVE} takes at most 3 % longer (upper end of the 95 % interval)`,
-};
 
 export interface Verdict {
   readonly guest: string;
   readonly link: string;
+  /** Ours: the adaptive policy, by the name that the experiment gives it. */
+  readonly policy: string;
   readonly claim: Claim;
   readonly state: 'green' | 'red' | 'open';
   readonly text: string;
+  /** Why it does not hold, where somebody has found out; null: nobody has, or it holds. */
+  readonly reason: string | null;
   /** What `text` says, with units in the names. */
   readonly numbers: Readonly<Record<string, number>>;
 }
@@ -33,6 +30,12 @@ export const MAX_TMT_RATIO = 1.03;
 
 /** Fewer runs have no interval worth the name. */
 const LEAST_RUNS = 3;
+
+/** What is held against the others, and what it is held against. */
+interface Contest {
+  readonly own: Cell;
+  readonly rivals: readonly Cell[];
+}
 
 type Judgement = Pick<Verdict, 'state' | 'text' | 'numbers'>;
 
@@ -50,13 +53,13 @@ function isRanked(cell: Cell): boolean {
   return (cell.completion?.rate ?? 0) >= 0.5;
 }
 
-function judgeLowest(adaptive: Cell, cells: readonly Cell[], of: (cell: Cell) => Summary | null): Judgement {
-  const own = of(adaptive);
+function judgeLowest(contest: Contest, of: (cell: Cell) => Summary | null): Judgement {
+  const own = of(contest.own);
   if (own === null || own.n < LEAST_RUNS) {
-    return open(`${ADAPTIVE} was measured in ${count(own?.n ?? 0, 'run')}; ${LEAST_RUNS} are needed`);
+    return open(`measured in ${count(own?.n ?? 0, 'run')}; ${LEAST_RUNS} are needed`);
   }
-  const rivals = cells
-    .filter((cell) => cell.policy !== ADAPTIVE && cell.policy !== ORACLE && isRanked(cell))
+  const rivals = contest.rivals
+    .filter(isRanked)
     .flatMap((cell) => {
       const summary = of(cell);
       return summary === null ? [] : [{ policy: cell.policy, summary }];
@@ -99,12 +102,12 @@ function judgeLowest(adaptive: Cell, cells: readonly Cell[], of: (cell: Cell) =>
       };
 }
 
-function judgeAgainstPrecopy(adaptive: Cell, precopy: Cell, random: Random): Judgement {
-  const fewest = Math.min(adaptive.tmtMs?.n ?? 0, precopy.tmtMs?.n ?? 0);
-  if (adaptive.tmtMs === null || precopy.tmtMs === null || fewest < LEAST_RUNS) {
+function judgeAgainstPrecopy(own: Cell, precopy: Cell, random: Random): Judgement {
+  const fewest = Math.min(own.tmtMs?.n ?? 0, precopy.tmtMs?.n ?? 0);
+  if (own.tmtMs === null || precopy.tmtMs === null || fewest < LEAST_RUNS) {
     return open(`measured in ${count(fewest, 'run')}; ${LEAST_RUNS} are needed`);
   }
-  const ratio = ratioOfMedians(adaptive.tmtMs.values, precopy.tmtMs.values, random);
+  const ratio = ratioOfMedians(own.tmtMs.values, precopy.tmtMs.values, random);
   if (ratio === null) return open(`the TMT of ${STOCK_PRECOPY} is not above zero`);
   const fits = ratio.ratio95.high <= MAX_TMT_RATIO;
   return {
@@ -112,12 +115,12 @@ function judgeAgainstPrecopy(adaptive: Cell, precopy: Cell, random: Random): Jud
     text:
       `${formatRatio3(ratio.ratio)} times ${STOCK_PRECOPY} (${formatInterval(ratio.ratio95, formatRatio3)}), ` +
       `${fits ? 'within' : 'and the upper end is above'} ${formatRatio(MAX_TMT_RATIO)}: ` +
-      `${formatMs(adaptive.tmtMs.median)} against ${formatMs(precopy.tmtMs.median)}`,
+      `${formatMs(own.tmtMs.median)} against ${formatMs(precopy.tmtMs.median)}`,
     numbers: {
       ratio: ratio.ratio,
       ratioLow: ratio.ratio95.low,
       ratioHigh: ratio.ratio95.high,
-      adaptiveMs: adaptive.tmtMs.median,
+      adaptiveMs: own.tmtMs.median,
       precopyMs: precopy.tmtMs.median,
     },
   };
@@ -129,27 +132,28 @@ function formatRatio3(ratio: number): string {
 }
 
 /** Not finishing cannot be made up for by a good median of the rest. */
-function unfinished(adaptive: Cell): Judgement | null {
-  const { completion } = adaptive;
+function unfinished(own: Cell): Judgement | null {
+  const { completion } = own;
   if (completion === null || completion.rate === 1) return null;
   const { successes, n } = completion;
-  const capped = adaptive.cappedRuns > 0 ? ` (${adaptive.cappedRuns} ended by the time cap)` : '';
+  const capped = own.cappedRuns > 0 ? ` (${own.cappedRuns} ended by the time cap)` : '';
   return {
     state: 'red',
-    text: `${ADAPTIVE} did not finish ${count(n - successes, 'run')} of ${n}${capped}`,
+    text: `did not finish ${count(n - successes, 'run')} of ${n}${capped}`,
     numbers: { completedRuns: successes, runs: n },
   };
 }
 
-function checkSetting(setting: Setting, random: Random): Verdict[] {
+function checkOwn(setting: Setting, contest: Contest, random: Random): Verdict[] {
+  const { own } = contest;
   const verdict = (claim: Claim, judgement: Judgement): Verdict => ({
     guest: setting.guest,
     link: setting.link,
+    policy: own.policy,
     claim,
+    reason: null,
     ...judgement,
   });
-  const adaptive = setting.cells.find(({ policy }) => policy === ADAPTIVE);
-  if (adaptive === undefined) return [];
   const precopy = setting.cells.find(({ policy }) => policy === STOCK_PRECOPY);
   if (precopy === undefined || precopy.runs.length === 0) {
     return [
@@ -159,28 +163,40 @@ function checkSetting(setting: Setting, random: Random): Verdict[] {
   const claims: readonly Claim[] = alwaysCompleted(precopy)
     ? ['no-slower-than-precopy']
     : ['lowest-tmt', 'lowest-client-downtime'];
-  if (adaptive.runs.length === 0) return claims.map((claim) => verdict(claim, open(`no run of ${ADAPTIVE}`)));
-  const failure = unfinished(adaptive);
+  if (own.runs.length === 0) return claims.map((claim) => verdict(claim, open('no run')));
+  const failure = unfinished(own);
   return claims.map((claim) => {
     if (failure !== null) return verdict(claim, failure);
     switch (claim) {
       case 'lowest-tmt':
         return verdict(
           claim,
-          judgeLowest(adaptive, setting.cells, ({ tmtMs }) => tmtMs),
+          judgeLowest(contest, ({ tmtMs }) => tmtMs),
         );
       case 'lowest-client-downtime':
         return verdict(
           claim,
-          judgeLowest(adaptive, setting.cells, ({ downtimeGuestMs }) => downtimeGuestMs),
+          judgeLowest(contest, ({ downtimeGuestMs }) => downtimeGuestMs),
         );
       case 'no-slower-than-precopy':
-        return verdict(claim, judgeAgainstPrecopy(adaptive, precopy, random));
+        return verdict(claim, judgeAgainstPrecopy(own, precopy, random));
     }
   });
 }
 
-/** Every claim for every guest and link, in their order; none where the adaptive policy is not in the set. */
-export function checkClaims(settings: readonly Setting[], random: Random): Verdict[] {
-  return settings.flatMap((setting) => checkSetting(setting, random));
+/**
+ * Every claim for every guest, link and policy of ours, in their order; none where the adaptive policy is not in the set. Rivals are
+ * the other policies: ours on another QEMU or with other limits is judged by itself, and the oracle is no policy.
+ */
+export function checkClaims(
+  settings: readonly Setting[],
+  ours: readonly string[],
+  random: Random,
+): Verdict[] {
+  return settings.flatMap((setting) => {
+    const rivals = setting.cells.filter(({ policy }) => !ours.includes(policy) && policy !== ORACLE);
+    return setting.cells
+      .filter(({ policy }) => ours.includes(policy))
+      .flatMap((own) => checkOwn(setting, { own, rivals }, random));
+  });
 }

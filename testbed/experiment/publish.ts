@@ -6,6 +6,7 @@ import { copyFileSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 
 import { dirname, join } from 'node:path';
 import { RefusedError } from '../../src/index.ts';
 import type { RunRecord } from '../../src/experiment/index.ts';
+import { REASONS_FILE } from './read-results.ts';
 
 /** Which of a run's files are kept; logs never are. */
 export interface Kept {
@@ -39,7 +40,7 @@ export function publishResults(
     });
   }
   mkdirSync(to, { recursive: true });
-  for (const name of ['experiment.yaml', 'machine.json']) {
+  for (const name of ['experiment.yaml', 'machine.json', REASONS_FILE]) {
     if (existsSync(join(from, name))) copyFileSync(join(from, name), join(to, name));
   }
   const kept = records.map((record) => keptFiles(record, drawn.has(record), allTraces));

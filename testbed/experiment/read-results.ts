@@ -10,8 +10,16 @@ import {
   type RunRecord,
   type RunSeries,
 } from '../../src/experiment/index.ts';
-import type { ResultSet, TimelineInput } from '../../src/report/index.ts';
+import {
+  adaptivePolicies,
+  parseReasons,
+  type ResultSet,
+  type TimelineInput,
+} from '../../src/report/index.ts';
 import type { MachineFacts } from './machine-facts.ts';
+
+/** Written by hand beside results, where it is known why a claim does not hold. */
+export const REASONS_FILE = 'reasons.yaml';
 
 function read(path: string): string {
   try {
@@ -29,12 +37,15 @@ export function readResults(directory: string): ResultSet {
   const experiment = parseExperiment(read(join(directory, 'experiment.yaml')), 'experiment.yaml');
   const recordsPath = join(directory, 'runs.jsonl');
   const machinePath = join(directory, 'machine.json');
+  const reasonsPath = join(directory, REASONS_FILE);
   return {
     name: experiment.name,
     title: experiment.title,
     about: experiment.about ?? '',
     machine: existsSync(machinePath) ? (JSON.parse(read(machinePath)) as MachineFacts) : {},
     policies: experiment.policies.map(({ name }) => name),
+    ours: adaptivePolicies(experiment.policies),
+    reasons: existsSync(reasonsPath) ? parseReasons(read(reasonsPath), REASONS_FILE, experiment) : [],
     maxAttempts: experiment.maxAttempts,
     records: existsSync(recordsPath) ? parseRunRecords(read(recordsPath)) : [],
     commands: `slackwater-testbed experiment run ${experiment.name}.yaml\nslackwater-testbed report DIR`,

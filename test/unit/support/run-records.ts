@@ -112,6 +112,7 @@ export function resultSet(records: readonly RunRecord[], fields: Partial<ResultS
     about: 'Made up for tests.',
     machine: { processor: 'none', qemu: '10.0.2', node: '20.20.2' },
     policies: ['qemu-default', 'adaptive'],
+    ours: ['adaptive'],
     records,
     ...fields,
   };
