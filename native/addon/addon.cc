@@ -208,6 +208,8 @@ Napi::Value Map(const Napi::CallbackInfo &info) {
 }
 
 constexpr double kMaxInt = 2147483647.0;
+// Bytes per second; no link is that fast.
+constexpr double kMaxRate = 1e12;
 
 [[noreturn]] void FailWithErrno(const Napi::Env &env) { throw Napi::Error::New(env, std::strerror(errno)); }
 
@@ -227,12 +229,16 @@ void MayBorrowOf(const Napi::CallbackInfo &info) {
   if (!MayBorrow(pid, fd)) FailWithErrno(info.Env());
 }
 
-// tcpMinRttUs(pid, fd)
-Napi::Value TcpMinRttOf(const Napi::CallbackInfo &info) {
+// tcpPath(pid, fd) -> { minRttUs, ackedBytes, busyUs }
+Napi::Value TcpPathOf(const Napi::CallbackInfo &info) {
   const auto [pid, fd] = DescriptorArgument(info);
-  const int64_t us = TcpMinRttUs(pid, fd);
-  if (us == -1) FailWithErrno(info.Env());
-  return Napi::Number::New(info.Env(), static_cast<double>(us));
+  TcpPath path = {};
+  if (!ReadTcpPath(pid, fd, &path)) FailWithErrno(info.Env());
+  Napi::Object object = Napi::Object::New(info.Env());
+  object.Set("minRttUs", static_cast<double>(path.min_rtt_us));
+  object.Set("ackedBytes", static_cast<double>(path.acked_bytes));
+  object.Set("busyUs", static_cast<double>(path.busy_us));
+  return object;
 }
 
 // setSendBuffer(pid, fd, bytes)
@@ -242,11 +248,28 @@ void SetSendBufferOf(const Napi::CallbackInfo &info) {
   if (!SetSendBuffer(pid, fd, bytes)) FailWithErrno(info.Env());
 }
 
+// setNoDelay(pid, fd)
+void SetNoDelayOf(const Napi::CallbackInfo &info) {
+  const auto [pid, fd] = DescriptorArgument(info);
+  if (!SetNoDelay(pid, fd)) FailWithErrno(info.Env());
+}
+
+// setPacingRate(pid, fd, bytesPerSec | null)
+void SetPacingRateOf(const Napi::CallbackInfo &info) {
+  const auto [pid, fd] = DescriptorArgument(info);
+  const uint64_t rate = info[2].IsNull()
+                            ? UINT64_MAX
+                            : static_cast<uint64_t>(NumberArgument(info, 2, "bytesPerSec", kMaxRate));
+  if (!SetPacingRate(pid, fd, rate)) FailWithErrno(info.Env());
+}
+
 Napi::Object SocketObject(const Napi::Env &env) {
   Napi::Object object = Napi::Object::New(env);
   object.Set("mayBorrow", Napi::Function::New(env, MayBorrowOf, "mayBorrow"));
-  object.Set("tcpMinRttUs", Napi::Function::New(env, TcpMinRttOf, "tcpMinRttUs"));
+  object.Set("tcpPath", Napi::Function::New(env, TcpPathOf, "tcpPath"));
   object.Set("setSendBuffer", Napi::Function::New(env, SetSendBufferOf, "setSendBuffer"));
+  object.Set("setNoDelay", Napi::Function::New(env, SetNoDelayOf, "setNoDelay"));
+  object.Set("setPacingRate", Napi::Function::New(env, SetPacingRateOf, "setPacingRate"));
   return object;
 }
 

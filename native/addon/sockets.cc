@@ -52,28 +52,43 @@ bool IsTcp(int fd) {
 
 bool MayBorrow(pid_t pid, int fd) { return Borrowed(pid, fd).fd() != -1; }
 
-int64_t TcpMinRttUs(pid_t pid, int fd) {
+bool ReadTcpPath(pid_t pid, int fd, TcpPath *path) {
   const Borrowed borrowed(pid, fd);
-  if (borrowed.fd() == -1 || !IsTcp(borrowed.fd())) return -1;
+  if (borrowed.fd() == -1 || !IsTcp(borrowed.fd())) return false;
   tcp_info info = {};
   socklen_t size = sizeof(info);
-  if (getsockopt(borrowed.fd(), IPPROTO_TCP, TCP_INFO, &info, &size) == -1) return -1;
-  if (size < offsetof(tcp_info, tcpi_min_rtt) + sizeof(info.tcpi_min_rtt)) {
+  if (getsockopt(borrowed.fd(), IPPROTO_TCP, TCP_INFO, &info, &size) == -1) return false;
+  if (size < offsetof(tcp_info, tcpi_busy_time) + sizeof(info.tcpi_busy_time)) {
     errno = ENOSYS;
-    return -1;
+    return false;
   }
   // The kernel's word for "not seen yet".
   if (info.tcpi_min_rtt == UINT32_MAX) {
     errno = ENODATA;
-    return -1;
+    return false;
   }
-  return info.tcpi_min_rtt;
+  *path = {info.tcpi_min_rtt, info.tcpi_bytes_acked, info.tcpi_busy_time};
+  return true;
 }
 
 bool SetSendBuffer(pid_t pid, int fd, int bytes) {
   const Borrowed borrowed(pid, fd);
   if (borrowed.fd() == -1 || !IsTcp(borrowed.fd())) return false;
   return setsockopt(borrowed.fd(), SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes)) == 0;
+}
+
+bool SetNoDelay(pid_t pid, int fd) {
+  const Borrowed borrowed(pid, fd);
+  if (borrowed.fd() == -1 || !IsTcp(borrowed.fd())) return false;
+  const int on = 1;
+  return setsockopt(borrowed.fd(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == 0;
+}
+
+bool SetPacingRate(pid_t pid, int fd, uint64_t bytes_per_sec) {
+  const Borrowed borrowed(pid, fd);
+  if (borrowed.fd() == -1 || !IsTcp(borrowed.fd())) return false;
+  return setsockopt(borrowed.fd(), SOL_SOCKET, SO_MAX_PACING_RATE, &bytes_per_sec,
+                    sizeof(bytes_per_sec)) == 0;
 }
 
 }  // namespace slackwater

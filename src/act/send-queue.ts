@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The send queue of a stock QEMU's migration stream, made short before the switch to post-copy. Linux lets it grow to megabytes:
-// STOP to RESUME waits for what is in it, and after RESUME page requests wait for QEMU's sender, which holds the lock that they
-// need while it waits for room. QEMU has no setting for it; the socket's own size can be set from outside, by whoever may
-// trace QEMU. It ends with the socket: nothing is to be undone.
+// The send queue of a stock QEMU's migration stream, made short before the switch to post-copy. Linux lets it grow to megabytes,
+// and switches on the way queue more: STOP to RESUME waits for what is in it, and so do pages that the guest requests after RESUME.
+// QEMU has no settings for it; the sockets' own can be changed from outside, by whoever may trace QEMU: room for less, a rate that
+// fills no queue, and small packets at once. All of it ends with the sockets: nothing is to be undone.
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { messageOf, SlackwaterError, type SocketAccess } from '../common/index.ts';
+import { messageOf, SlackwaterError, type SocketAccess, type TcpPath } from '../common/index.ts';
 import type { QemuInstance } from './journal.ts';
 
 /** The send queue cannot be reached, or is none of TCP. */
@@ -24,6 +24,24 @@ const ESTABLISHED = '01';
  */
 export function sendBufferBytes(bandwidthBytesPerSec: number, minRttMs: number): number {
   return Math.max(LEAST_BYTES, Math.round((bandwidthBytesPerSec * (minRttMs + LATE_MS)) / 1000));
+}
+
+/** Of what the way carries: what is sent faster waits in its queues, and requested pages behind it. */
+const PACE_RATIO = 0.99;
+/** A stream that was busy for less has not shown what the way carries. */
+const LEAST_BUSY_US = 100_000;
+
+/**
+ * How fast the stream may go without filling queues on the way, by what the busiest connection has had acknowledged while it
+ * had anything to send; null: not known yet. Worked example: 23.6 MB in 0.2 s: 118 MB/s, of which 116.8.
+ */
+export function paceBytesPerSec(paths: readonly TcpPath[]): number | null {
+  const busiest = paths.reduce<TcpPath | null>(
+    (most, path) => (path.ackedBytes > (most?.ackedBytes ?? 0) ? path : most),
+    null,
+  );
+  if (busiest === null || busiest.busyUs < LEAST_BUSY_US) return null;
+  return Math.round((busiest.ackedBytes / busiest.busyUs) * 1e6 * PACE_RATIO);
 }
 
 /** Inodes of the established connections to a remote port, out of the text of /proc/PID/net/tcp or tcp6. */
@@ -78,25 +96,46 @@ export class SendQueue {
     }
   }
 
-  /** Makes the queue of each connection to the port as short as the bandwidth allows. @throws SendQueueError */
-  shorten(bandwidthBytesPerSec: number): void {
+  /**
+   * Makes the queue of each connection to the port as short as the bandwidth allows, here and, where `paced`, on the way: no faster
+   * than that, evenly, so that none builds up in a switch. Small packets, such as the end of a page, wait for nothing.
+   * @throws SendQueueError
+   */
+  shorten(bandwidthBytesPerSec: number, paced: boolean): void {
     try {
-      const inodes = new Set(
-        ['tcp', 'tcp6'].flatMap((table) =>
-          inodesTo(this.#port, readFileSync(`/proc/${this.#pid}/net/${table}`, 'utf8')),
-        ),
-      );
-      const streams = descriptorsOf(this.#pid).filter((fd) => inodes.has(this.#inodeOf(fd)));
-      if (streams.length === 0) throw new Error(`no connection to port ${this.#port}`);
-      for (const fd of streams) {
-        const minRttMs = this.#access.tcpMinRttUs(this.#pid, fd) / 1000;
-        this.#access.setSendBuffer(this.#pid, fd, sendBufferBytes(bandwidthBytesPerSec, minRttMs));
+      const streams = this.#streams().map((fd) => ({ fd, path: this.#access.tcpPath(this.#pid, fd) }));
+      const pace = paced ? paceBytesPerSec(streams.map(({ path }) => path)) : null;
+      for (const { fd, path } of streams) {
+        const bytes = sendBufferBytes(bandwidthBytesPerSec, path.minRttUs / 1000);
+        this.#access.setSendBuffer(this.#pid, fd, bytes);
+        this.#access.setNoDelay(this.#pid, fd);
+        if (pace !== null) this.#access.setPacingRate(this.#pid, fd, pace);
       }
     } catch (error) {
       throw new SendQueueError(`the send queue stays as long as it is: ${messageOf(error)}`, {
         cause: error,
       });
     }
+  }
+
+  /** Lets the stream go as fast as TCP can again. @throws SendQueueError */
+  endPacing(): void {
+    try {
+      for (const fd of this.#streams()) this.#access.setPacingRate(this.#pid, fd, null);
+    } catch (error) {
+      throw new SendQueueError(`the stream stays as fast as it was: ${messageOf(error)}`, { cause: error });
+    }
+  }
+
+  #streams(): readonly number[] {
+    const inodes = new Set(
+      ['tcp', 'tcp6'].flatMap((table) =>
+        inodesTo(this.#port, readFileSync(`/proc/${this.#pid}/net/${table}`, 'utf8')),
+      ),
+    );
+    const streams = descriptorsOf(this.#pid).filter((fd) => inodes.has(this.#inodeOf(fd)));
+    if (streams.length === 0) throw new Error(`no connection to port ${this.#port}`);
+    return streams;
   }
 
   #inodeOf(fd: number): string {

@@ -4,7 +4,7 @@ export * from './errors.ts';
 export { groupBy } from './group-by.ts';
 export { once } from './once.ts';
 export { type Random, seededRandom } from './random.ts';
-export type { SocketAccess } from './socket-access.ts';
+export type { SocketAccess, TcpPath } from './socket-access.ts';
 export * from './units.ts';
 export { packageRoot, packageVersion } from './package.ts';
 export * from './yaml/index.ts';

@@ -184,7 +184,10 @@ export class Executor {
         await this.#set(action.change);
         break;
       case 'shorten-queue':
-        this.#shortenQueue(action.bandwidthBytesPerSec);
+        this.#tuneQueue((queue) => queue.shorten(action.bandwidthBytesPerSec, action.paced));
+        break;
+      case 'end-pacing':
+        this.#tuneQueue((queue) => queue.endPacing());
         break;
       case 'start-postcopy':
         await source.execute('migrate-start-postcopy', undefined, options);
@@ -207,9 +210,11 @@ export class Executor {
   }
 
   /** Without it the same is only slower. */
-  #shortenQueue(bandwidthBytesPerSec: number): void {
+  #tuneQueue(tune: (queue: SendQueue) => void): void {
+    const { sendQueue } = this.#deps;
+    if (sendQueue === null) return;
     try {
-      this.#deps.sendQueue?.shorten(bandwidthBytesPerSec);
+      tune(sendQueue);
     } catch (error) {
       this.#deps.reporter.note(messageOf(error));
     }

@@ -199,9 +199,10 @@ function step(state: AdaptiveState, input: PolicyInput): PolicyStep<AdaptiveStat
     const pushMs = restMs(forecast, observation);
     const room =
       observation.destinationResumed === true
-        ? { actions: [], quietMs: 0 }
+        ? { actions: [], quietMs: 0, pacedMs: 0 }
         : makeRoom(state.options, context, forecast.bandwidthBytesPerSec, { pushMs, tmtMs: nowMs + pushMs });
-    const entry = { kind: 'switching', quietMs: room.quietMs } as const;
+    const { quietMs, pacedMs } = room;
+    const entry = { kind: 'switching', quietMs, pacedMs } as const;
     const entered = stepPostcopy(state.options, context, entry, input);
     return enterPostcopy(state, { ...entered, actions: [...room.actions, ...entered.actions] });
   }

@@ -6,24 +6,26 @@
 
 import type { Forecast, PolicyContext } from '../model/index.ts';
 
-// Fitted to the guest of the demo and to redis (512 MiB, 100 Mbit/s to 8 Gbit/s; bench/README.md), not to the guests of the
-// convergence experiment. Silence = overhead + faults x time of a fault; with all memory sent but the dirty pages a guest
-// needs some 50 of them to answer, with nothing sent three times as many.
+// Silence = overhead + faults x time of a fault; with all memory sent but the dirty pages a guest needs some 50 of them to answer,
+// with nothing sent three times as many. With a long queue fitted to the guest of the demo and to redis (512 MiB, 100 Mbit/s to
+// 8 Gbit/s), with a short one to redis and memcached (512 MiB, 1 Gbit/s) and a guest of 256 MiB that rewrites 64 MiB (100 and
+// 300 Mbit/s, 8 Gbit/s): bench/README.md.
 const FAULTS_OF_DIRTY_PAGES = 50;
 const FAULTS_OF_UNSENT_PAGES = 100;
 /** Of a page request on an idle link: fault, request, answer, wake-up. */
 const FAULT_MS = 0.8;
-/**
- * What a page waits behind while the background push goes on, as bytes of the link's rate: what stands in the network, and QEMU's
- * sender while it waits for room in its socket. The second where the send queue is made short: fitted to redis at 1 Gbit/s alone.
- */
+/** What a page waits behind while the background push goes on, as bytes of the link's rate: what stands in socket and network. */
 const QUEUE_BYTES = 400_000;
-const SHORT_QUEUE_BYTES = 240_000;
+/**
+ * All that a page request takes where the queue is short and paced, as bytes of the link's rate. The push leaves in bursts of 64 KiB then:
+ * a page waits behind one, and the next request for the acknowledgement that the next one carries (Nagle, at the destination).
+ */
+const PACED_REQUEST_BYTES = 190_000;
 
 /** From a page request to the page, while the background push goes on. */
 function pageRequestMs(bandwidthBytesPerSec: number, { shortensQueue }: PolicyContext): number {
-  const queueBytes = shortensQueue ? SHORT_QUEUE_BYTES : QUEUE_BYTES;
-  return FAULT_MS + (queueBytes / bandwidthBytesPerSec) * 1000;
+  const msOf = (bytes: number): number => (bytes / bandwidthBytesPerSec) * 1000;
+  return shortensQueue ? msOf(PACED_REQUEST_BYTES) : FAULT_MS + msOf(QUEUE_BYTES);
 }
 
 /** The guest's silence after a switch when nothing is unsent but dirty pages, with the background push going on. */
@@ -36,7 +38,8 @@ export function leastSilenceMs(bandwidthBytesPerSec: number, context: PolicyCont
  * the bandwidth is not known.
  *
  * Worked example: 117 MB/s, overhead 30 ms, limit 300 ms: a fault takes 0.8 + 3.4 = 4.2 ms, so 64 of them are allowed, 14
- * of which may be of unsent pages: 0.86 of the memory must have crossed. With a short queue 0.8 + 2.05 = 2.85 ms: 0.55.
+ * of which may be of unsent pages: 0.86 of the memory must have crossed. With a short queue 1.62 ms, 166 faults: none of it; at
+ * 60 MB/s 3.2 ms, 85 faults, 35 of which may be of unsent pages: 0.65.
  */
 export function shareBeforeSwitch(forecast: Forecast, context: PolicyContext): number | null {
   const bandwidth = forecast.bandwidthBytesPerSec;

@@ -115,7 +115,7 @@ export function depart(state: AdaptiveState, nowMs: number, left: LeftToSend): P
     forecastTmtMs: nowMs + pushMs,
   };
   return enterPostcopy(state, {
-    entry: { kind: 'switching', quietMs: room.quietMs },
+    entry: { kind: 'switching', quietMs: room.quietMs, pacedMs: room.pacedMs },
     actions: [
       ...room.actions,
       ...(options.hotFirst ? [packAction(Math.round((bandwidth / 1000) * packMs))] : []),

@@ -23,11 +23,16 @@ export interface PostcopyEntryOptions {
   /** ... and where that is less than this, it would end before the guest could answer, and is left out. */
   readonly quietMinMs: number;
   /**
-   * Where QEMU spreads the background push evenly, it gets what the link was seen to carry instead of a quiet start, so that no
-   * queue builds up that requested pages would wait in. The rate seen is the mean since the start, which lies about 1 % below
-   * what the link carries later; more margin lengthens the push and brings the requests nothing.
+   * The background push gets what the link was seen to carry, so that no queue builds up that requested pages would wait in: where
+   * QEMU spreads it evenly by its own limit (the rate seen is the mean since the start, which lies about 1 % below what the link
+   * carries later; more margin lengthens the push and brings the requests nothing), else by its sockets where those can be reached.
    */
   readonly paced: boolean;
+  /**
+   * By the sockets only for so long after RESUME: what the link carries may be more by and by, which a paced stream does not notice,
+   * and a guest has what it needs most by then.
+   */
+  readonly pacedMs: number;
   /** On a QEMU that lends its levers, the pages that the guest touches first go ahead of the others after RESUME, */
   readonly hotFirst: boolean;
   /** ... and ahead of RESUME as many of them as the link carries in this time. */
@@ -44,6 +49,7 @@ export const defaultPostcopyEntry: PostcopyEntryOptions = {
   quietTmtRatio: 0.03,
   quietMinMs: 100,
   paced: true,
+  pacedMs: 1000,
   hotFirst: true,
   packMs: 10,
 };
@@ -51,7 +57,9 @@ export const defaultPostcopyEntry: PostcopyEntryOptions = {
 export type EntryState =
   | { readonly kind: 'draining'; readonly untilMs: number; readonly quietMs: number; readonly reason: Reason }
   /** migrate-start-postcopy was sent; the destination's guest does not run yet. */
-  | { readonly kind: 'switching'; readonly quietMs: number }
+  | { readonly kind: 'switching'; readonly quietMs: number; readonly pacedMs: number }
+  /** The stream is paced by its sockets. */
+  | { readonly kind: 'paced'; readonly openAtMs: number }
   | {
       readonly kind: 'quiet';
       readonly sinceMs: number;
@@ -102,9 +110,21 @@ function openAction(context: PolicyContext, numbers: Record<string, number>): Ac
 }
 
 /** QEMU then waits for room with the guest still running, until what waits before the switch is sent. */
-function shortenAction(bandwidthBytesPerSec: number): Action {
+function shortenAction(bandwidthBytesPerSec: number, paced: boolean): Action {
   const text = 'making the send queue short: neither the switch nor requested pages wait behind it';
-  return { kind: 'shorten-queue', bandwidthBytesPerSec, reason: { text, numbers: { bandwidthBytesPerSec } } };
+  return {
+    kind: 'shorten-queue',
+    bandwidthBytesPerSec,
+    paced,
+    reason: { text, numbers: { bandwidthBytesPerSec } },
+  };
+}
+
+function endPacingAction(pacedMs: number): Action {
+  return {
+    kind: 'end-pacing',
+    reason: { text: 'the background push gets all that the link may carry by now', numbers: { pacedMs } },
+  };
 }
 
 /** How long the background push may be held back; 0: not at all. */
@@ -122,9 +142,9 @@ export function makeRoom(
   context: PolicyContext,
   bandwidthBytesPerSec: number | null,
   forecast: { readonly pushMs: number; readonly tmtMs: number },
-): { readonly actions: readonly Action[]; readonly quietMs: number } {
+): { readonly actions: readonly Action[]; readonly quietMs: number; readonly pacedMs: number } {
   if (context.pacesPostcopy && options.paced && bandwidthBytesPerSec !== null) {
-    return { actions: [paceAction(context, bandwidthBytesPerSec)], quietMs: 0 };
+    return { actions: [paceAction(context, bandwidthBytesPerSec)], quietMs: 0, pacedMs: 0 };
   }
   const isNeeded =
     !context.shortensQueue ||
@@ -132,9 +152,11 @@ export function makeRoom(
     leastSilenceMs(bandwidthBytesPerSec, context) > context.objective.maxDowntimeMs;
   const quietMs = isNeeded ? quietMsOf(options, forecast.pushMs, forecast.tmtMs) : 0;
   const actions = quietMs > 0 ? [quietAction()] : [];
-  if (context.shortensQueue && bandwidthBytesPerSec !== null)
-    actions.push(shortenAction(bandwidthBytesPerSec));
-  return { actions, quietMs };
+  if (!context.shortensQueue || bandwidthBytesPerSec === null) return { actions, quietMs, pacedMs: 0 };
+  // A push that is held back needs no pace.
+  const paced = options.paced && quietMs === 0;
+  actions.push(shortenAction(bandwidthBytesPerSec, paced));
+  return { actions, quietMs, pacedMs: paced ? options.pacedMs : 0 };
 }
 
 /** The first actions of the switch, with what is dirty by then as `choice` says. */
@@ -149,13 +171,13 @@ export function beginPostcopy(
   const bandwidth = forecast.bandwidthBytesPerSec;
   const pushMs = bandwidth === null ? 0 : (choice.dirtyAtSwitchBytes / bandwidth) * 1000;
   const room = makeRoom(options, context, bandwidth, { pushMs, tmtMs: choice.tmtMs.expected });
-  const { quietMs } = room;
+  const { quietMs, pacedMs } = room;
   const actions = [...room.actions];
   const isShort = context.shortensQueue || bandwidth === null;
   const queueMs = isShort ? 0 : (context.sendQueueBytes / bandwidth) * 1000;
   if (queueMs <= options.drainOverMs) {
     actions.push({ kind: 'start-postcopy', reason });
-    return { entry: { kind: 'switching', quietMs }, actions, wakeAtMs: null };
+    return { entry: { kind: 'switching', quietMs, pacedMs }, actions, wakeAtMs: null };
   }
   const drainMs = Math.min(MAX_DRAIN_MS, queueMs);
   actions.push({
@@ -167,7 +189,7 @@ export function beginPostcopy(
   return { entry: { kind: 'draining', untilMs, quietMs, reason }, actions, wakeAtMs: untilMs };
 }
 
-/** One step of the entry: draining -> switching -> quiet -> open. */
+/** One step of the entry: draining -> switching -> quiet or paced -> open. */
 export function stepPostcopy(
   options: PostcopyEntryOptions,
   context: PolicyContext,
@@ -178,7 +200,8 @@ export function stepPostcopy(
     case 'draining':
       if (input.nowMs < entry.untilMs) return { entry, actions: [], wakeAtMs: entry.untilMs };
       return {
-        entry: { kind: 'switching', quietMs: entry.quietMs },
+        // Only a long queue is drained, and that is not paced.
+        entry: { kind: 'switching', quietMs: entry.quietMs, pacedMs: 0 },
         actions: [{ kind: 'start-postcopy', reason: entry.reason }],
         wakeAtMs: null,
       };
@@ -186,9 +209,14 @@ export function stepPostcopy(
       if (input.kind !== 'observation' || input.observation.status !== 'postcopy-active') {
         return { entry, actions: [], wakeAtMs: null };
       }
-      if (entry.quietMs === 0) return { entry: { kind: 'open' }, actions: [], wakeAtMs: null };
+      if (entry.quietMs === 0 && entry.pacedMs === 0)
+        return { entry: { kind: 'open' }, actions: [], wakeAtMs: null };
       // Where nobody listens to the destination, its RESUME is taken to come with the switch.
       if (input.observation.destinationResumed === false) return { entry, actions: [], wakeAtMs: null };
+      if (entry.pacedMs > 0) {
+        const openAtMs = input.nowMs + entry.pacedMs;
+        return { entry: { kind: 'paced', openAtMs }, actions: [], wakeAtMs: openAtMs };
+      }
       return {
         entry: {
           kind: 'quiet',
@@ -213,6 +241,13 @@ export function stepPostcopy(
         wakeAtMs: null,
       };
     }
+    case 'paced':
+      if (input.nowMs < entry.openAtMs) return { entry, actions: [], wakeAtMs: entry.openAtMs };
+      return {
+        entry: { kind: 'open' },
+        actions: [endPacingAction(options.pacedMs)],
+        wakeAtMs: null,
+      };
     case 'open':
       return { entry, actions: [], wakeAtMs: null };
   }

@@ -32,8 +32,17 @@ export type Action =
   | { readonly kind: 'wait'; readonly waitMs: number; readonly reason: Reason }
   | { readonly kind: 'set-parameters'; readonly change: ParameterChange; readonly reason: Reason }
   | { readonly kind: 'start-postcopy'; readonly reason: Reason }
-  /** Have as little as that bandwidth allows wait in QEMU's socket, for the rest of the migration. */
-  | { readonly kind: 'shorten-queue'; readonly bandwidthBytesPerSec: number; readonly reason: Reason }
+  /**
+   * Have as little as that bandwidth allows wait in QEMU's sockets, for the rest of the migration; `paced`: and in the network, by
+   * sending no faster than TCP has seen it carry, until that is ended.
+   */
+  | {
+      readonly kind: 'shorten-queue';
+      readonly bandwidthBytesPerSec: number;
+      readonly paced: boolean;
+      readonly reason: Reason;
+    }
+  | { readonly kind: 'end-pacing'; readonly reason: Reason }
   /** Hold QEMU's switchover, or let go of it (patched QEMU). `sampleMs`: look at the pages that often within a round. */
   | { readonly kind: 'hold'; readonly hold: boolean; readonly sampleMs: number; readonly reason: Reason }
   /** Leave the pages of at least that heat out of pre-copy; null: none any more (patched QEMU). */

@@ -30,8 +30,8 @@ export interface ModelCosts {
   /** A page request on an idle link, and what it waits behind while the background push fills the switch's buffer. */
   readonly faultMs: number;
   readonly pushQueueBytes: number;
-  /** The same once the send queue was made short: as the policy has it, fitted to redis at 1 Gbit/s alone. */
-  readonly shortPushQueueBytes: number;
+  /** All that a page request takes while the push goes on once the send queue was made short, as bytes of the link's rate. */
+  readonly shortRequestBytes: number;
   /** From RESUME to the first answer of a guest that lacks nothing: the new host is announced, TCG translates anew. */
   readonly awakeningMs: number;
 }
@@ -49,6 +49,6 @@ export const REFERENCE_COSTS: ModelCosts = {
   faultsHotFirst: 24,
   faultMs: 0.8,
   pushQueueBytes: 400_000,
-  shortPushQueueBytes: 240_000,
+  shortRequestBytes: 190_000,
   awakeningMs: 45,
 };

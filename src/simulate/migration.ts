@@ -285,6 +285,8 @@ class Simulation {
         break;
       case 'wait':
       case 'pause-postcopy':
+      // By then the guest has answered.
+      case 'end-pacing':
       case 'continue':
         break;
     }

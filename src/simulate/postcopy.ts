@@ -54,6 +54,17 @@ function pushLeavesQueue(state: MigrationState, context: PolicyContext, linkByte
   return limit === 0 || limit > linkBytesPerSec * (context.pacesPostcopy ? 1.005 : 0.995);
 }
 
+/** From a page request to the page. */
+function requestMs(
+  state: MigrationState,
+  { faultMs, pushQueueBytes, shortRequestBytes }: ModelCosts,
+  linkPerMs: number,
+  isBehind: boolean,
+): number {
+  if (!isBehind) return faultMs;
+  return state.isQueueShort ? shortRequestBytes / linkPerMs : faultMs + pushQueueBytes / linkPerMs;
+}
+
 /**
  * The guest's silence is STOP to RESUME, then its first faults one after the other, then its awakening. A fault waits behind
  * the push where that fills the link; where it is held back or paced it does not.
@@ -81,9 +92,8 @@ export function endOfPostcopy(inputs: PostcopyInputs): PostcopyEnd {
   let nextSampleMs = state.nowMs;
   for (;;) {
     const rate = isResumed ? pushBytesPerMs(state, linkBytesPerSec) : linkPerMs;
-    const behindBytes = state.isQueueShort ? costs.shortPushQueueBytes : costs.pushQueueBytes;
     const isBehind = isResumed && pushLeavesQueue(state, context, linkBytesPerSec);
-    const faultMs = costs.faultMs + (isBehind ? behindBytes / linkPerMs : 0);
+    const faultMs = requestMs(state, costs, linkPerMs, isBehind);
     const endMs = isResumed ? state.nowMs + missingBytes / rate : Infinity;
     const answerMs = isResumed && faultsLeft > 0 ? state.nowMs + faultsLeft * faultMs : Infinity;
     const nextMs = Math.min(

@@ -59,6 +59,41 @@ t.test('where the send queue can be made short, it is, and nothing else is neede
   t.end();
 });
 
+t.test('sockets pace the stream for the first second after RESUME, and no longer', (t) => {
+  const run = precopy(FAST, { ...context(), shortensQueue: true });
+  t.match(run.actions.at(-2), { kind: 'shorten-queue', paced: true });
+  const at = (state: typeof run.state, afterMs: number, destinationResumed: boolean) => {
+    const seen = observation({
+      kind: 'status',
+      status: 'postcopy-active',
+      atMs: run.atMs + afterMs,
+      remainingBytes: 48 * MIB,
+      bandwidthBytesPerSec: BANDWIDTH,
+      destinationResumed,
+    });
+    return stepOn(run.policy, state, initForecast({ switchoverMs: 40 }), seen).step;
+  };
+  const stopped = at(run.state, 10, false);
+  t.same([stopped.actions, stopped.wakeAtMs], [[], null], 'it is not known yet when the guest will run');
+  const resumed = at(stopped.state, 30, true);
+  t.same([resumed.actions, resumed.wakeAtMs], [[], run.atMs + 1030]);
+  t.same(at(resumed.state, 1000, true).actions, []);
+  const over = run.policy.step(resumed.state, { kind: 'tick', nowMs: run.atMs + 1030 });
+  t.same(
+    over.actions.map(({ kind }) => kind),
+    ['end-pacing'],
+  );
+  t.same(at(over.state, 1100, true).actions, []);
+  t.end();
+});
+
+t.test('a push that is held back is not paced besides', (t) => {
+  const short = { ...context(), shortensQueue: true };
+  const strict = { ...short, objective: { ...short.objective, maxDowntimeMs: 100 } };
+  t.match(precopy(FAST, strict).actions.at(-2), { kind: 'shorten-queue', paced: false });
+  t.end();
+});
+
 t.test('a send queue that is long in time is drained before the switch', (t) => {
   const run = precopy(FAST, { ...context(), sendQueueBytes: 32 * MIB });
   t.notOk(run.actions.some(({ kind }) => kind === 'start-postcopy'));

@@ -30,6 +30,15 @@ function distribution(): string | null {
   }
 }
 
+/** How this machine's TCP finds its rate; the testbed's namespaces take it over. */
+function congestionControl(): string | null {
+  try {
+    return readFileSync('/proc/sys/net/ipv4/tcp_congestion_control', 'utf8').trim();
+  } catch {
+    return null;
+  }
+}
+
 /** With `remote`, that of the controller and those of the experiment's hosts. */
 export function machineFacts(laboratory: Laboratory, remote: RemoteLaboratory | null): MachineFacts {
   const { accelerator, reason } = (remote ?? laboratory).accelerator;
@@ -45,6 +54,7 @@ export function machineFacts(laboratory: Laboratory, remote: RemoteLaboratory | 
     qemu: remote === null ? firstLine('qemu-system-x86_64', '--version') : remote.facts.source.qemu,
     accelerator,
     acceleratorReason: reason,
+    tcpCongestionControl: remote === null ? congestionControl() : null,
     freePageReporting: remote === null ? readPageReporting() : null,
     loadAtStart: loadavg()[0] ?? null,
     startedAt: new Date().toISOString(),
