@@ -149,8 +149,9 @@ export class Executor {
     }
   }
 
-  /** Putting the operator's own values back needs no leave: unanswered, the migration would stay held or throttled. */
+  /** Putting back what the operator had needs no leave: unanswered, the migration would stay held or throttled. */
   #givesBack(action: Action): boolean {
+    if (action.kind === 'end-pacing') return true;
     if (action.kind !== 'set-parameters') return false;
     const own = this.#deps.operatorParameters;
     return Object.entries(action.change).every(([name, value]) => own[name as keyof typeof own] === value);
