@@ -3,13 +3,14 @@
 // that the guest runs in exactly one place: resumes a destination that was left paused, and a source only when the
 // destination is proven dead and never ran.
 
-import { type Clock, messageOf } from '../common/index.ts';
+import { type Clock, messageOf, systemClock } from '../common/index.ts';
 import type { OutcomeKind } from '../model/index.ts';
 import {
   connectQmp,
   QmpConnectError,
   type QmpAddress,
   type QmpClient,
+  QmpDisconnectedError,
   QmpTimeoutError,
 } from '../qmp/index.ts';
 import { QUERY_TIMEOUT_MS } from './endpoint.ts';
@@ -34,8 +35,16 @@ export interface Conclusion {
   readonly reason: string;
 }
 
-/** Asks over the open connection, or over a new one when that is lost. */
-export async function askEnd(client: QmpClient | null, address: QmpAddress): Promise<EndState> {
+/** A QEMU that is about to end may still accept, and hang up: it is asked again until it does not, or for so long. */
+const ENDING_MS = 1000;
+const ASK_AGAIN_MS = 20;
+
+/** Asks over the open connection, or over new ones when that is lost. */
+export async function askEnd(
+  client: QmpClient | null,
+  address: QmpAddress,
+  clock: Clock = systemClock,
+): Promise<EndState> {
   const options = { timeoutMs: ASK_TIMEOUT_MS };
   const ask = async (open: QmpClient): Promise<EndState> => {
     const [run, migration] = await Promise.all([
@@ -55,13 +64,18 @@ export async function askEnd(client: QmpClient | null, address: QmpAddress): Pro
     // Open but mute: in post-copy QEMU's main loop itself may wait for a page. Another connection would fare no better.
     if (error instanceof QmpTimeoutError) return { kind: 'silent', why: messageOf(error) };
   }
-  try {
-    await using fresh = await connectQmp(address, { connectTimeoutMs: 2000, greetingTimeoutMs: 2000 });
-    return await ask(fresh);
-  } catch (error) {
-    if (error instanceof QmpConnectError && ['missing', 'refused'].includes(error.reason))
-      return { kind: 'dead' };
-    return { kind: 'silent', why: messageOf(error) };
+  const deadlineMs = clock.nowMs() + ENDING_MS;
+  for (;;) {
+    try {
+      await using fresh = await connectQmp(address, { connectTimeoutMs: 2000, greetingTimeoutMs: 2000 });
+      return await ask(fresh);
+    } catch (error) {
+      const reason = error instanceof QmpConnectError ? error.reason : null;
+      if (reason === 'missing' || reason === 'refused') return { kind: 'dead' };
+      const hungUp = reason === 'closed' || error instanceof QmpDisconnectedError;
+      if (!hungUp || clock.nowMs() >= deadlineMs) return { kind: 'silent', why: messageOf(error) };
+      await clock.sleep(ASK_AGAIN_MS);
+    }
   }
 }
 
@@ -174,8 +188,8 @@ export async function conclude(input: ConcludeInput): Promise<Conclusion> {
   const options = { timeoutMs: QUERY_TIMEOUT_MS };
   for (;;) {
     const [source, destination] = await Promise.all([
-      askEnd(input.source, input.sourceAddress),
-      askEnd(input.destination, input.destinationAddress),
+      askEnd(input.source, input.sourceAddress, clock),
+      askEnd(input.destination, input.destinationAddress, clock),
     ]);
     const verdict = judge({
       source,
