@@ -43,6 +43,8 @@ export const COLUMNS = {
     'precopyNowTmtLowMs',
     'precopyNowTmtHighMs',
     'workingSetConverged',
+    'postcopyNowTmtLowMs',
+    'postcopyNowTmtHighMs',
   ],
   action: ['kind', 'change', 'text', 'numbers', 'carriedOut', 'options'],
   /** What the policy knew beforehand, once, as the migration begins. */

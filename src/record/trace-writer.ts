@@ -73,6 +73,8 @@ abstract class RowRecorder implements Recorder {
       precopyNowTmtLowMs: forecast.precopy[0]?.tmtMs.low,
       precopyNowTmtHighMs: forecast.precopy[0]?.tmtMs.high,
       workingSetConverged: forecast.workingSetConverged,
+      postcopyNowTmtLowMs: forecast.postcopy[0]?.tmtMs.low,
+      postcopyNowTmtHighMs: forecast.postcopy[0]?.tmtMs.high,
     });
   }
 

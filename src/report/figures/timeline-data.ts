@@ -84,17 +84,19 @@ function observed(rows: readonly TraceRow[], field: string): Point[] {
   });
 }
 
-/** The forecast TMT of switching now, with its band; a trace without one has a line. */
+/** The forecast TMT of switching now, once post-copy has begun of what is left, with its band; a trace without one has a line. */
 function forecastOf(rows: readonly TraceRow[]): ForecastPoint[] {
   return rows.flatMap((row) => {
-    const tmtMs = row.type === 'forecast' ? numberOf(row, 'precopyNowTmtMs') : null;
+    if (row.type !== 'forecast') return [];
+    const way = numberOf(row, 'precopyNowTmtMs') === null ? 'postcopy' : 'precopy';
+    const tmtMs = numberOf(row, `${way}NowTmtMs`);
     if (tmtMs === null) return [];
     return [
       {
         atMs: row.atMs,
         tmtMs,
-        lowMs: numberOf(row, 'precopyNowTmtLowMs') ?? tmtMs,
-        highMs: numberOf(row, 'precopyNowTmtHighMs') ?? tmtMs,
+        lowMs: numberOf(row, `${way}NowTmtLowMs`) ?? tmtMs,
+        highMs: numberOf(row, `${way}NowTmtHighMs`) ?? tmtMs,
       },
     ];
   });
