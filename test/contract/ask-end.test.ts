@@ -24,9 +24,9 @@ function clockOf(onSleep: (count: number) => void = () => undefined) {
     nowMs: () => nowMs,
     wallMs: () => nowMs,
     sleep: async (ms: number) => {
+      await Promise.resolve();
       nowMs += ms;
       onSleep(++count);
-      return await Promise.resolve();
     },
   };
 }
