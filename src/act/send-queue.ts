@@ -98,7 +98,7 @@ export class SendQueue {
 
   /**
    * Makes the queue of each connection to the port as short as the bandwidth allows, here and, where `paced`, on the way: no faster
-   * than that, evenly, so that none builds up in a switch. Small packets, such as the end of a page, wait for nothing.
+   * than TCP has seen it carry, evenly, so that none builds up in a switch. Small packets, such as the end of a page, wait for nothing.
    * @throws SendQueueError
    */
   shorten(bandwidthBytesPerSec: number, paced: boolean): void {
