@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is said of a QEMU that hangs up on whoever asks it: that it has ended, as soon as it has, and not before.
 import { once } from 'node:events';
-import { rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { askEnd } from '../../src/control/conclude.ts';
 
 /** A monitor that hangs up at once, as one of a process that is being ended. */
 async function endingMonitor(t: Test): Promise<{ readonly path: string; readonly server: Server }> {
-  const path = join(t.testdir(), 'qmp');
+  // Not in the test's own folder: a socket's path is cut after 107 bytes, and a work tree may lie deep.
+  const folder = mkdtempSync(join(tmpdir(), 'ask-end-'));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  const path = join(folder, 'qmp');
   const server = createServer((socket) => socket.destroy()).listen(path);
   t.teardown(() => server.close());
   await once(server, 'listening');
