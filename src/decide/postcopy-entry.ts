@@ -29,8 +29,8 @@ export interface PostcopyEntryOptions {
    */
   readonly paced: boolean;
   /**
-   * By the sockets only for so long after RESUME: what the link carries may be more by and by, which a paced stream does not notice,
-   * and a guest has what it needs most by then.
+   * Only for so long after RESUME: what the link carries may be more by and by, which a paced stream does not notice, and a guest
+   * has what it needs most by then.
    */
   readonly pacedMs: number;
   /** On a QEMU that lends its levers, the pages that the guest touches first go ahead of the others after RESUME, */
@@ -58,7 +58,7 @@ export type EntryState =
   | { readonly kind: 'draining'; readonly untilMs: number; readonly quietMs: number; readonly reason: Reason }
   /** migrate-start-postcopy was sent; the destination's guest does not run yet. */
   | { readonly kind: 'switching'; readonly quietMs: number; readonly pacedMs: number }
-  /** The stream is paced by its sockets. */
+  /** The push keeps to what the link was seen to carry. */
   | { readonly kind: 'paced'; readonly openAtMs: number }
   | {
       readonly kind: 'quiet';
@@ -101,12 +101,11 @@ function paceAction(context: PolicyContext, bytesPerSec: number): Action {
   };
 }
 
-function openAction(context: PolicyContext, numbers: Record<string, number>): Action {
-  return {
-    kind: 'set-parameters',
-    change: { maxPostcopyBandwidthBytesPerSec: context.parameters.maxPostcopyBandwidthBytesPerSec ?? 0 },
-    reason: { text: 'quiet start is over: the background push gets the link', numbers },
+function openAction({ parameters }: PolicyContext, reason: Reason): Action {
+  const change = {
+    maxPostcopyBandwidthBytesPerSec: parameters.maxPostcopyBandwidthBytesPerSec ?? 0,
   };
+  return { kind: 'set-parameters', change, reason };
 }
 
 /** QEMU then waits for room with the guest still running, until what waits before the switch is sent. */
@@ -120,11 +119,11 @@ function shortenAction(bandwidthBytesPerSec: number, paced: boolean): Action {
   };
 }
 
-function endPacingAction(pacedMs: number): Action {
-  return {
-    kind: 'end-pacing',
-    reason: { text: 'the background push gets all that the link may carry by now', numbers: { pacedMs } },
-  };
+/** By the lever that it was paced by. */
+function endPacingAction(context: PolicyContext, pacedMs: number): Action {
+  const text = 'the background push gets all that the link may carry by now';
+  const reason = { text, numbers: { pacedMs } };
+  return context.pacesPostcopy ? openAction(context, reason) : { kind: 'end-pacing', reason };
 }
 
 /** How long the background push may be held back; 0: not at all. */
@@ -144,7 +143,11 @@ export function makeRoom(
   forecast: { readonly pushMs: number; readonly tmtMs: number },
 ): { readonly actions: readonly Action[]; readonly quietMs: number; readonly pacedMs: number } {
   if (context.pacesPostcopy && options.paced && bandwidthBytesPerSec !== null) {
-    return { actions: [paceAction(context, bandwidthBytesPerSec)], quietMs: 0, pacedMs: 0 };
+    return {
+      actions: [paceAction(context, bandwidthBytesPerSec)],
+      quietMs: 0,
+      pacedMs: options.pacedMs,
+    };
   }
   const isNeeded =
     !context.shortensQueue ||
@@ -234,18 +237,15 @@ export function stepPostcopy(
       if (input.nowMs < entry.openAtMs && requests < options.quietRequests) {
         return { entry, actions: [], wakeAtMs: entry.openAtMs };
       }
-      const quietMs = input.nowMs - entry.sinceMs;
-      return {
-        entry: { kind: 'open' },
-        actions: [openAction(context, { quietMs, requests })],
-        wakeAtMs: null,
-      };
+      const text = 'quiet start is over: the background push gets the link';
+      const numbers = { quietMs: input.nowMs - entry.sinceMs, requests };
+      return { entry: { kind: 'open' }, actions: [openAction(context, { text, numbers })], wakeAtMs: null };
     }
     case 'paced':
       if (input.nowMs < entry.openAtMs) return { entry, actions: [], wakeAtMs: entry.openAtMs };
       return {
         entry: { kind: 'open' },
-        actions: [endPacingAction(options.pacedMs)],
+        actions: [endPacingAction(context, options.pacedMs)],
         wakeAtMs: null,
       };
     case 'open':

@@ -14,12 +14,39 @@ const pushLimits = (actions: readonly Action[]): (number | undefined)[] =>
     action.kind === 'set-parameters' ? [action.change.maxPostcopyBandwidthBytesPerSec ?? []].flat() : [],
   );
 
-t.test('where QEMU spreads the push evenly, it is given what the link was seen to carry', (t) => {
-  const run = precopy(FAST, { ...context(), pacesPostcopy: true });
-  t.equal(run.actions.at(-1)?.kind, 'start-postcopy');
-  t.same(pushLimits(run.actions), [BANDWIDTH]);
-  t.end();
-});
+type PrecopyRun = ReturnType<typeof precopy>;
+
+/** A look at post-copy so long after its switch. */
+function lookAt(run: PrecopyRun, state: PrecopyRun['state'], afterMs: number, destinationResumed: boolean) {
+  const seen = observation({
+    kind: 'status',
+    status: 'postcopy-active',
+    atMs: run.atMs + afterMs,
+    remainingBytes: 48 * MIB,
+    bandwidthBytesPerSec: BANDWIDTH,
+    destinationResumed,
+  });
+  return stepOn(run.policy, state, initForecast({ switchoverMs: 40 }), seen).step;
+}
+
+t.test(
+  'where QEMU spreads the push evenly, it is given what the link was seen to carry, for a second',
+  (t) => {
+    const paces = { ...context(), pacesPostcopy: true };
+    const run = precopy(FAST, paces);
+    t.equal(run.actions.at(-1)?.kind, 'start-postcopy');
+    t.same(pushLimits(run.actions), [BANDWIDTH]);
+    const resumed = lookAt(run, run.state, 30, true);
+    t.same([resumed.actions, resumed.wakeAtMs], [[], run.atMs + 1030]);
+    const over = run.policy.step(resumed.state, { kind: 'tick', nowMs: run.atMs + 1030 });
+    t.same(pushLimits(over.actions), [0], 'then it may take what others leave');
+
+    const operators = { ...paces.parameters, maxPostcopyBandwidthBytesPerSec: BANDWIDTH / 2 };
+    const limited = precopy(FAST, { ...paces, parameters: operators });
+    t.same(pushLimits(limited.actions), [BANDWIDTH / 2], 'within what the operator allows');
+    t.end();
+  },
+);
 
 t.test('when somebody else has switched, room is made for page requests as long as it helps', (t) => {
   const taken = (destinationResumed: boolean | null) => {
@@ -62,28 +89,17 @@ t.test('where the send queue can be made short, it is, and nothing else is neede
 t.test('sockets pace the stream for the first second after RESUME, and no longer', (t) => {
   const run = precopy(FAST, { ...context(), shortensQueue: true });
   t.match(run.actions.at(-2), { kind: 'shorten-queue', paced: true });
-  const at = (state: typeof run.state, afterMs: number, destinationResumed: boolean) => {
-    const seen = observation({
-      kind: 'status',
-      status: 'postcopy-active',
-      atMs: run.atMs + afterMs,
-      remainingBytes: 48 * MIB,
-      bandwidthBytesPerSec: BANDWIDTH,
-      destinationResumed,
-    });
-    return stepOn(run.policy, state, initForecast({ switchoverMs: 40 }), seen).step;
-  };
-  const stopped = at(run.state, 10, false);
+  const stopped = lookAt(run, run.state, 10, false);
   t.same([stopped.actions, stopped.wakeAtMs], [[], null], 'it is not known yet when the guest will run');
-  const resumed = at(stopped.state, 30, true);
+  const resumed = lookAt(run, stopped.state, 30, true);
   t.same([resumed.actions, resumed.wakeAtMs], [[], run.atMs + 1030]);
-  t.same(at(resumed.state, 1000, true).actions, []);
+  t.same(lookAt(run, resumed.state, 1000, true).actions, []);
   const over = run.policy.step(resumed.state, { kind: 'tick', nowMs: run.atMs + 1030 });
   t.same(
     over.actions.map(({ kind }) => kind),
     ['end-pacing'],
   );
-  t.same(at(over.state, 1100, true).actions, []);
+  t.same(lookAt(run, over.state, 1100, true).actions, []);
   t.end();
 });
 
