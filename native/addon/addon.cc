@@ -229,7 +229,7 @@ void MayBorrowOf(const Napi::CallbackInfo &info) {
   if (!MayBorrow(pid, fd)) FailWithErrno(info.Env());
 }
 
-// tcpPath(pid, fd) -> { minRttUs, ackedBytes, busyUs }
+// tcpPath(pid, fd) -> { minRttUs, ackedBytes, busyUs, queuedBytes }
 Napi::Value TcpPathOf(const Napi::CallbackInfo &info) {
   const auto [pid, fd] = DescriptorArgument(info);
   TcpPath path = {};
@@ -238,6 +238,7 @@ Napi::Value TcpPathOf(const Napi::CallbackInfo &info) {
   object.Set("minRttUs", static_cast<double>(path.min_rtt_us));
   object.Set("ackedBytes", static_cast<double>(path.acked_bytes));
   object.Set("busyUs", static_cast<double>(path.busy_us));
+  object.Set("queuedBytes", static_cast<double>(path.queued_bytes));
   return object;
 }
 

@@ -5,8 +5,10 @@
 #include <cerrno>
 #include <cstddef>
 
+#include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -67,7 +69,9 @@ bool ReadTcpPath(pid_t pid, int fd, TcpPath *path) {
     errno = ENODATA;
     return false;
   }
-  *path = {info.tcpi_min_rtt, info.tcpi_bytes_acked, info.tcpi_busy_time};
+  int queued = 0;
+  if (ioctl(borrowed.fd(), SIOCOUTQ, &queued) == -1) return false;
+  *path = {info.tcpi_min_rtt, info.tcpi_bytes_acked, info.tcpi_busy_time, static_cast<uint64_t>(queued)};
   return true;
 }
 

@@ -20,6 +20,8 @@ struct TcpPath {
   // Acknowledged so far, and for how long there was anything to send or to wait for.
   uint64_t acked_bytes;
   uint64_t busy_us;
+  // Taken from its owner, and not acknowledged yet.
+  uint64_t queued_bytes;
 };
 
 // False sets errno.

@@ -2,11 +2,12 @@
 // The send queue of a stock QEMU's migration stream, made short before the switch to post-copy. Linux lets it grow to megabytes,
 // and switches on the way queue more: STOP to RESUME waits for what is in it, and so do pages that the guest requests after RESUME.
 // QEMU has no settings for it; the sockets' own can be changed from outside, by whoever may trace QEMU: room for less, a rate that
-// fills no queue, and small packets at once. All of it ends with the sockets: nothing is to be undone.
+// fills no queue, and small packets at once. All of it ends with the sockets; a pace ends sooner where we stop to steer before.
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { messageOf, SlackwaterError, type SocketAccess, type TcpPath } from '../common/index.ts';
 import type { QemuInstance } from './journal.ts';
+import { type Connection, migrationStreams, outgoingConnections } from './migration-streams.ts';
 
 /** The send queue cannot be reached, or is none of TCP. */
 export class SendQueueError extends SlackwaterError {
@@ -16,7 +17,6 @@ export class SendQueueError extends SlackwaterError {
 /** How late a sender may be in filling it. Tried at 1 Gbit/s: 0.1 and 0.25 ms gain alike, 0.5 ms loses most of it (bench/README.md). */
 const LATE_MS = 0.15;
 const LEAST_BYTES = 16 * 1024;
-const ESTABLISHED = '01';
 
 /**
  * SO_SNDBUF for a stream of that bandwidth: what is on its way within a round trip, and what a sender that is woken late needs
@@ -44,19 +44,6 @@ export function paceBytesPerSec(paths: readonly TcpPath[]): number | null {
   return Math.round((busiest.ackedBytes / busiest.busyUs) * 1e6 * PACE_RATIO);
 }
 
-/** Inodes of the established connections to a remote port, out of the text of /proc/PID/net/tcp or tcp6. */
-export function inodesTo(port: number, text: string): string[] {
-  return text
-    .split('\n')
-    .slice(1)
-    .map((line) => line.trim().split(/\s+/))
-    .filter(
-      ([, , remote = '', state]) =>
-        state === ESTABLISHED && parseInt(remote.split(':')[1] ?? '', 16) === port,
-    )
-    .flatMap((fields) => fields[9] ?? []);
-}
-
 /** The process that a thread belongs to. */
 function processOf(threadId: number): number {
   return Number(/^Tgid:\s+(\d+)$/m.exec(readFileSync(`/proc/${threadId}/status`, 'utf8'))?.[1]);
@@ -66,28 +53,36 @@ function descriptorsOf(pid: number): number[] {
   return readdirSync(`/proc/${pid}/fd`).map(Number);
 }
 
+interface Stream {
+  readonly fd: number;
+  readonly remote: string;
+}
+
 export class SendQueue {
   readonly #access: SocketAccess;
   readonly #pid: number;
-  readonly #port: number;
+  /** Inodes of the connections that were there before the migration. */
+  readonly #before: ReadonlySet<string>;
+  /** The end to which a stream goes that is paced. */
+  #pacedTo: string | null = null;
 
-  private constructor(access: SocketAccess, pid: number, port: number) {
+  private constructor(access: SocketAccess, pid: number) {
     this.#access = access;
     this.#pid = pid;
-    this.#port = port;
+    this.#before = new Set(this.#connections().map(({ inode }) => inode));
   }
 
   /**
-   * Of the migration that this QEMU will send to that port. Changes nothing.
+   * Of the migration that this QEMU will begin next. Changes nothing.
    * @throws SendQueueError where its sockets cannot be reached from here
    */
-  static open(access: SocketAccess, instance: QemuInstance, port: number): SendQueue {
+  static open(access: SocketAccess, instance: QemuInstance): SendQueue {
     if (instance.startTicks === null) throw new SendQueueError('its QEMU is on another host');
     try {
       const pid = processOf(instance.vcpuThreadId);
       const [fd] = descriptorsOf(pid);
       access.mayBorrow(pid, fd ?? 0);
-      return new SendQueue(access, pid, port);
+      return new SendQueue(access, pid);
     } catch (error) {
       throw new SendQueueError(`QEMU's sockets cannot be reached: ${messageOf(error)}`, {
         cause: error,
@@ -96,14 +91,26 @@ export class SendQueue {
     }
   }
 
+  /** Whether a connection has come by now that may be a migration's. */
+  hasStream(): boolean {
+    try {
+      return this.#streams().length > 0;
+    } catch {
+      return false; // Its QEMU has just ended.
+    }
+  }
+
   /**
-   * Makes the queue of each connection to the port as short as the bandwidth allows, here and, where `paced`, on the way: no faster
-   * than TCP has seen it carry, evenly, so that none builds up in a switch. Small packets, such as the end of a page, wait for nothing.
+   * Makes the queue of each connection of the migration as short as the bandwidth allows, here and, where `paced`, on the way: no
+   * faster than TCP has seen it carry, evenly, so that none builds up in a switch. Small packets, such as the end of a page, wait for
+   * nothing. `sentBytes`: what QEMU says it has sent by now; they are known by that.
    * @throws SendQueueError
    */
-  shorten(bandwidthBytesPerSec: number, paced: boolean): void {
+  shorten(bandwidthBytesPerSec: number, paced: boolean, sentBytes: number): void {
     try {
-      const streams = this.#streams().map((fd) => ({ fd, path: this.#access.tcpPath(this.#pid, fd) }));
+      const streams = migrationStreams(this.#given(), sentBytes);
+      const [first] = streams;
+      if (first === undefined) throw new Error('no connection of QEMU carries the migration');
       const pace = paced ? paceBytesPerSec(streams.map(({ path }) => path)) : null;
       for (const { fd, path } of streams) {
         const bytes = sendBufferBytes(bandwidthBytesPerSec, path.minRttUs / 1000);
@@ -111,6 +118,7 @@ export class SendQueue {
         this.#access.setNoDelay(this.#pid, fd);
         if (pace !== null) this.#access.setPacingRate(this.#pid, fd, pace);
       }
+      if (pace !== null) this.#pacedTo = first.remote;
     } catch (error) {
       throw new SendQueueError(`the send queue stays as long as it is: ${messageOf(error)}`, {
         cause: error,
@@ -118,24 +126,49 @@ export class SendQueue {
     }
   }
 
-  /** Lets the stream go as fast as TCP can again. @throws SendQueueError */
+  /** Lets a stream that was paced go as fast as TCP can again. @throws SendQueueError */
   endPacing(): void {
+    const to = this.#pacedTo;
+    if (to === null) return;
     try {
-      for (const fd of this.#streams()) this.#access.setPacingRate(this.#pid, fd, null);
+      for (const { fd } of this.#streams().filter(({ remote }) => remote === to)) {
+        this.#access.setPacingRate(this.#pid, fd, null);
+      }
+      this.#pacedTo = null;
     } catch (error) {
       throw new SendQueueError(`the stream stays as fast as it was: ${messageOf(error)}`, { cause: error });
     }
   }
 
-  #streams(): readonly number[] {
-    const inodes = new Set(
-      ['tcp', 'tcp6'].flatMap((table) =>
-        inodesTo(this.#port, readFileSync(`/proc/${this.#pid}/net/${table}`, 'utf8')),
-      ),
+  #connections(): readonly Connection[] {
+    return ['tcp', 'tcp6'].flatMap((table) =>
+      outgoingConnections(readFileSync(`/proc/${this.#pid}/net/${table}`, 'utf8')),
     );
-    const streams = descriptorsOf(this.#pid).filter((fd) => inodes.has(this.#inodeOf(fd)));
-    if (streams.length === 0) throw new Error(`no connection to port ${this.#port}`);
-    return streams;
+  }
+
+  /** The process's own connections that came since. */
+  #streams(): readonly Stream[] {
+    const remotes = new Map(
+      this.#connections()
+        .filter(({ inode }) => !this.#before.has(inode))
+        .map(({ inode, remote }) => [inode, remote]),
+    );
+    return descriptorsOf(this.#pid).flatMap((fd) => {
+      const remote = remotes.get(this.#inodeOf(fd));
+      return remote === undefined ? [] : [{ fd, remote }];
+    });
+  }
+
+  /** With what each was given to carry; without those of which nothing is known. */
+  #given(): readonly (Stream & { readonly path: TcpPath; readonly givenBytes: number })[] {
+    return this.#streams().flatMap((stream) => {
+      try {
+        const path = this.#access.tcpPath(this.#pid, stream.fd);
+        return [{ ...stream, path, givenBytes: path.ackedBytes + path.queuedBytes }];
+      } catch {
+        return []; // Closed between the look and this, or nothing has come back on it yet.
+      }
+    });
   }
 
   #inodeOf(fd: number): string {

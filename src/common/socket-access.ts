@@ -7,6 +7,8 @@ export interface TcpPath {
   /** Acknowledged so far, and for how long there was anything to send or to wait for. */
   readonly ackedBytes: number;
   readonly busyUs: number;
+  /** Taken from its owner, and not acknowledged yet. */
+  readonly queuedBytes: number;
 }
 
 /** What the native addon does to TCP sockets of another process of this host. All throw Error with the kernel's words. */

@@ -2,10 +2,11 @@
 // The sidecar beside a VM: waits for a migration that anybody starts, controls that one with what its starter enabled,
 // gives everything back and waits for the next. Never cancels what others started: interrupted, it lets go.
 
-import { hasPageLevers, Settings } from '../act/index.ts';
+import { hasPageLevers, type SendQueue, Settings } from '../act/index.ts';
 import { type Clock, systemClock } from '../common/index.ts';
 import { type Outcome, type PolicyContext, SWITCHOVER_MS } from '../model/index.ts';
 import { canSampleDirtyPages } from '../observe/index.ts';
+import type { QmpSchema } from '../qmp/index.ts';
 import { createTrace, nullRecorder } from '../record/index.ts';
 import { Custody } from './custody.ts';
 import {
@@ -18,7 +19,7 @@ import {
 } from './endpoint.ts';
 import { readFinal } from './last-words.ts';
 import type { MigrateDeps } from './migrate.ts';
-import { readSendQueueBytes } from './open-send-queue.ts';
+import { openSendQueue, readSendQueueBytes } from './open-send-queue.ts';
 import { readMemoryBytes } from './machine.ts';
 import { losesTcgWrites } from './preflight.ts';
 import { restoreAbandoned } from './restore.ts';
@@ -35,6 +36,10 @@ export interface AttachDeps extends MigrateDeps {
 /** How often a QEMU whose events we may not switch on is asked whether a migration has begun. */
 const IDLE_POLL_MS = 500;
 
+/** Connecting takes a round trip or two; beyond so much QEMU's own goes on without us. */
+const CONNECTED_WITHIN_MS = 1000;
+const CONNECTING_POLL_MS = 10;
+
 /** What stays the same from one migration of the VM to the next. */
 interface Attached {
   readonly source: Endpoint;
@@ -43,8 +48,7 @@ interface Attached {
   readonly options: AttachOptions;
   readonly deps: AttachDeps;
   readonly clock: Clock;
-  readonly canSample: boolean;
-  readonly pacesPostcopy: boolean;
+  readonly schema: QmpSchema;
 }
 
 /** Stays until the VM ends, `signal` is aborted, or (`once`) one migration is over. Returns the last outcome. */
@@ -65,12 +69,13 @@ export async function attach(options: AttachOptions, deps: AttachDeps): Promise<
       deps.reporter.note(`QEMU ${versionText(source.version)} under TCG loses guest writes when it migrates`);
     }
     const schema = await source.client.readSchema();
-    const canSample = options.mode !== 'observe' && canSampleDirtyPages(schema);
-    const offered = { canSample, pacesPostcopy: hasPageLevers(schema) };
     custody = Custody.open(ends, { insecure: options.insecure, ...deps });
     const settings = await Settings.read(source.client, 'source', custody.journal);
     for (;;) {
       const hasEvents = await enableEvents(settings, source, options);
+      // Before a migration: its connections are told apart from those that are there already.
+      const mayPostcopy = options.mode !== 'observe' && options.objective.postcopy !== 'forbidden';
+      const sendQueue = openSendQueue(source, { mayPostcopy, schema }, deps.reporter);
       deps.reporter.note(`attached to ${options.source}: waiting for a migration`);
       const began = await waitForMigration(source, hasEvents, clock, deps.signal);
       if (began !== 'migration') {
@@ -78,8 +83,9 @@ export async function attach(options: AttachOptions, deps: AttachDeps): Promise<
         return last;
       }
       last = await controlOne(
-        { source, destination: ends[1] ?? null, custody, options, deps, clock, ...offered },
+        { source, destination: ends[1] ?? null, custody, options, deps, clock, schema },
         settings,
+        sendQueue,
       );
       deps.onOutcome(last);
       if (options.once || deps.signal?.aborted === true) return last;
@@ -134,22 +140,41 @@ async function waitForMigration(
   }
 }
 
+/** Whether the migration that has just begun goes over a connection of QEMU's whose queue can be made short. */
+async function hasStream({ source, clock, deps }: Attached, sendQueue: SendQueue): Promise<boolean> {
+  const untilMs = clock.nowMs() + CONNECTED_WITHIN_MS;
+  while (deps.signal?.aborted !== true && clock.nowMs() < untilMs && !sendQueue.hasStream()) {
+    const options = { timeoutMs: QUERY_TIMEOUT_MS };
+    const { status } = await source.client.execute('query-migrate', undefined, options);
+    // Under way without one: over a UNIX socket, through somebody else's hands, or begun before we came.
+    if (status !== 'setup') break;
+    await clock.sleep(CONNECTING_POLL_MS);
+  }
+  return sendQueue.hasStream();
+}
+
 /** One migration, from the moment it is seen to its end, or until we let it go. */
-async function controlOne(attached: Attached, settings: Settings): Promise<Outcome> {
-  const { source, destination, custody, options, deps, clock, canSample } = attached;
+async function controlOne(
+  attached: Attached,
+  settings: Settings,
+  itsQueue: SendQueue | null,
+): Promise<Outcome> {
+  const { source, destination, custody, options, deps, clock, schema } = attached;
   // What its starter set between our last look and now is the baseline, not a foreign change.
   await settings.rebase();
+  const postcopyReady = settings.capability('postcopy-ram') && options.objective.postcopy !== 'forbidden';
+  const isShort = postcopyReady && itsQueue !== null && (await hasStream(attached, itsQueue));
+  const sendQueue = isShort ? itsQueue : null;
   const context: PolicyContext = {
     objective: options.objective,
     memoryBytes: await readMemoryBytes(source.client),
-    postcopyReady: settings.capability('postcopy-ram') && options.objective.postcopy !== 'forbidden',
+    postcopyReady,
     preemptReady: settings.capability('postcopy-preempt'),
     parameters: settings.parameters,
     switchoverMs: SWITCHOVER_MS,
     sendQueueBytes: readSendQueueBytes(),
-    // Nobody tells where a migration goes that somebody else began.
-    shortensQueue: false,
-    pacesPostcopy: attached.pacesPostcopy,
+    shortensQueue: sendQueue !== null,
+    pacesPostcopy: hasPageLevers(schema),
     linkBytesPerSec: options.linkBytesPerSec,
     profile: null,
     pages: null,
@@ -170,12 +195,12 @@ async function controlOne(attached: Attached, settings: Settings): Promise<Outco
     options,
     recorder,
     clock,
-    canSample,
+    canSample: options.mode !== 'observe' && canSampleDirtyPages(schema),
     reporter: deps.reporter,
     journal: custody.journal,
     // Its starter's migration is under way: what would have to be known before it is not.
     pages: null,
-    sendQueue: null,
+    sendQueue,
     signal: deps.signal,
     undoParameters: async () => {
       await custody.undo();

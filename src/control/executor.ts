@@ -5,6 +5,7 @@
 import { type Journal, pauseGuest, type SendQueue, type Settings } from '../act/index.ts';
 import { messageOf } from '../common/index.ts';
 import type { Action, ParameterChange, ParameterValues } from '../model/index.ts';
+import { readMigrationInfo } from '../observe/index.ts';
 import { type BandwidthLimit, withinLimit } from './bandwidth-limit.ts';
 import { isPageAction, type PageControl } from './page-control.ts';
 import type { QmpClient } from '../qmp/index.ts';
@@ -185,10 +186,10 @@ export class Executor {
         await this.#set(action.change);
         break;
       case 'shorten-queue':
-        this.#tuneQueue((queue) => queue.shorten(action.bandwidthBytesPerSec, action.paced));
+        await this.#shortenQueue(action.bandwidthBytesPerSec, action.paced);
         break;
       case 'end-pacing':
-        this.#tuneQueue((queue) => queue.endPacing());
+        this.endPacing();
         break;
       case 'start-postcopy':
         await source.execute('migrate-start-postcopy', undefined, options);
@@ -211,19 +212,32 @@ export class Executor {
   }
 
   /** Without it the same is only slower. */
-  #tuneQueue(tune: (queue: SendQueue) => void): void {
-    const { sendQueue } = this.#deps;
+  async #shortenQueue(bandwidthBytesPerSec: number, paced: boolean): Promise<void> {
+    const { source, sendQueue, reporter } = this.#deps;
     if (sendQueue === null) return;
     try {
-      tune(sendQueue);
+      const reply = await source.execute('query-migrate', undefined, { timeoutMs: QUERY_TIMEOUT_MS });
+      const sentBytes = readMigrationInfo(reply).transferredBytes ?? 0;
+      sendQueue.shorten(bandwidthBytesPerSec, paced, sentBytes);
     } catch (error) {
-      this.#deps.reporter.note(messageOf(error));
+      reporter.note(messageOf(error));
+    }
+  }
+
+  /** A stream that was paced is as fast as it can be again; else nothing happens. */
+  endPacing(): void {
+    const { sendQueue, reporter } = this.#deps;
+    try {
+      sendQueue?.endPacing();
+    } catch (error) {
+      reporter.note(messageOf(error));
     }
   }
 
   #standBack(text: string): void {
     const { recorder, reporter, nowMs, onStandBack } = this.#deps;
     this.#mode = 'observe';
+    this.endPacing();
     recorder.note(nowMs(), text);
     reporter.note(text);
     onStandBack();

@@ -157,6 +157,7 @@ export class ControlLoop {
         if (message?.kind === 'source-gone') break;
         if (message?.kind === 'interrupt' && this.#deps.onInterrupt === 'let-go') {
           this.#letGo = true;
+          this.#executor.endPacing();
           break;
         }
         if (message !== null && !this.#takeMessage(message)) continue;

@@ -279,7 +279,9 @@ async function migrateHeld(held: Held): Promise<Outcome> {
   try {
     const { source, options, capabilities, sourceSchema: schema, deps } = held;
     const mayPostcopy = capabilities.includes('postcopy-ram');
-    const sendQueue = openSendQueue(source, { uri: options.uri, mayPostcopy, schema }, deps.reporter);
+    // A stream that is none of TCP has no queue that could be made short.
+    const isTcp = options.uri.startsWith('tcp:');
+    const sendQueue = isTcp ? openSendQueue(source, { mayPostcopy, schema }, deps.reporter) : null;
     const { settings, context } = await prepare(held, pages, sendQueue);
     return await superviseHeld(held, { pages, sendQueue }, settings, context);
   } finally {

@@ -20,32 +20,34 @@ export function readSendQueueBytes(): number {
 }
 
 /** @throws SendQueueError where it cannot be made short from here */
-function reach(instance: QemuInstance, port: number): SendQueue {
+function reach(instance: QemuInstance): SendQueue {
   const { addon } = loadAddon();
   if (addon === null) throw new SendQueueError('the native addon is not there');
-  return SendQueue.open(addon.sockets, instance, port);
+  return SendQueue.open(addon.sockets, instance);
 }
 
 /** Whether a migration of this QEMU would have its send queue made short. */
 export function shortensQueueOf({ instance }: Endpoint, schema: QmpSchema): boolean {
   try {
-    return !hasPageLevers(schema) && reach(instance, 1) instanceof SendQueue;
+    return !hasPageLevers(schema) && reach(instance) instanceof SendQueue;
   } catch (error) {
     if (error instanceof SendQueueError) return false;
     throw error;
   }
 }
 
-/** Null where it need not be made short (pre-copy only, a patched QEMU that keeps it short itself) or cannot be, which is said. */
+/**
+ * Of the next migration of this QEMU. Null where it need not be made short (pre-copy only, a patched QEMU that keeps it short
+ * itself) or cannot be, which is said.
+ */
 export function openSendQueue(
   { instance }: Endpoint,
-  migration: { readonly uri: string; readonly mayPostcopy: boolean; readonly schema: QmpSchema },
+  { mayPostcopy, schema }: { readonly mayPostcopy: boolean; readonly schema: QmpSchema },
   reporter: Reporter,
 ): SendQueue | null {
-  const port = Number(/^tcp:.*:(\d+)$/.exec(migration.uri)?.[1] ?? 0);
-  if (port === 0 || !migration.mayPostcopy || hasPageLevers(migration.schema)) return null;
+  if (!mayPostcopy || hasPageLevers(schema)) return null;
   try {
-    return reach(instance, port);
+    return reach(instance);
   } catch (error) {
     if (!(error instanceof SendQueueError)) throw error;
     reporter.note(`${error.message}: a switch to post-copy comes later, and the guest is silent for longer`);

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The sidecar: somebody else starts the migration over another monitor, as libvirt or a script would.
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
 import { connectQmp } from '../../src/qmp/index.ts';
+import { readTrace } from '../../src/record/index.ts';
 import type { Qemu } from '../../testbed/index.ts';
 import { type RunningController, runController, startController } from '../../testbed/stage/controller.ts';
 import type { Stage } from '../../testbed/stage/stage.ts';
@@ -50,12 +52,19 @@ t.test('a migration that somebody else starts is brought to its end', async (t) 
   const stage = await stageWith(t, HOT);
   const before = await readSettings(stage.source);
   await stage.addDestination();
-  const sidecar = await attachTo(stage, '--once');
+  const trace = join(t.testdir(), 'attached.trace');
+  const sidecar = await attachTo(stage, '--once', '--trace', trace);
   await startByHand(stage, POSTCOPY);
   const { exitCode, document, stderr } = await sidecar.ended;
   t.equal(exitCode, 0, stderr);
   t.equal(document?.outcome, 'completed');
   t.equal(document?.used_postcopy, true, 'what its starter enabled was used');
+  const actions = readTrace(trace).rows.filter(({ type }) => type === 'action');
+  t.ok(
+    actions.some(({ fields }) => fields['kind'] === 'shorten-queue'),
+    'its connection was found, wherever it goes',
+  );
+  t.notMatch(stderr, /the send queue stays/);
   t.ok((document?.tmt_ms ?? 0) > 0);
   await setCapabilities(stage.source, POSTCOPY, false);
   t.same(await readSettings(stage.source), before, 'but for the starter’s own, every setting is as before');
