@@ -16,7 +16,7 @@ const root = join(import.meta.dirname, '..');
 // How many files run at a time, and how long one may take. Live tests share two CPUs with their own guests: one at a time.
 // `patient` are those of them that wait most of the time and measure nothing, the longest first. `patched` is what needs the
 // QEMU with the project's patch series, and what depends on QEMU at all once more on that one.
-const PATIENT = ['hosts', 'experiment-failures', 'failures', 'ssh', 'testbed-reaper'].map(fileNamed);
+const PATIENT = ['hosts', 'experiment-failures', 'gang', 'failures', 'ssh', 'testbed-reaper'].map(fileNamed);
 const ON_BOTH = ['migrate', 'estimate'].map(fileNamed);
 const ON_PATCHED = ['pages', 'kvm', 'series'].map(fileNamed);
 const SUITES = {
