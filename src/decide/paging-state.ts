@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the adaptive policy remembers between two looks at the pages of a patched QEMU.
 
+import type { Carried } from './carried.ts';
+
 /** What is still to be sent at a sync: what was left out (hot), and the rest of the pass (residual). */
 export interface LeftToSend {
   readonly hotBytes: number;
@@ -31,4 +33,6 @@ export interface PagingState {
   readonly departure: Departure | null;
   /** What was left to send in rounds at the end of the last one; null before the first. */
   readonly residualBytes: number | null;
+  /** Null: nothing was sent yet. */
+  readonly carried: Carried | null;
 }

@@ -14,6 +14,7 @@ import type {
   Reason,
 } from '../model/index.ts';
 import { type AdaptiveState, HOLD_DOWNTIME_LIMIT_MS, result, transferMsWithin } from './adaptive-state.ts';
+import { stepCarried } from './carried.ts';
 import type { PagingState } from './paging-state.ts';
 import {
   depart,
@@ -97,6 +98,7 @@ export function beginPaging(
       leastHeat: defer.leastHeat,
       departure: null,
       residualBytes: null,
+      carried: null,
     },
     actions: [
       {
@@ -143,20 +145,21 @@ function keep(
 /** Steps the policy on a tick: when the moment has come that was decided on, it goes post-copy. Null: it is not time yet. */
 export function departInTime(
   state: AdaptiveState,
-  { departure }: PagingState,
+  { departure, carried }: PagingState,
   nowMs: number,
 ): PolicyStep<AdaptiveState> | null {
-  return departure === null || nowMs < departure.atMs ? null : depart(state, nowMs, departure.left);
+  return departure === null || nowMs < departure.atMs ? null : depart(state, nowMs, departure.left, carried);
 }
 
 /** Steps the policy on an observation in pre-copy. */
 export function stepPaging(
   state: AdaptiveState,
-  before: PagingState,
+  known: PagingState,
   nowMs: number,
   observation: Observation,
   forecast: Forecast,
 ): PolicyStep<AdaptiveState> {
+  const before = { ...known, carried: stepCarried(known.carried, observation) };
   const { pages, status } = observation;
   const bandwidth = forecast.bandwidthBytesPerSec;
   if (!observation.showsPages) {
@@ -219,7 +222,7 @@ function atRoundEnd(
   if (residualMs(left) > RESIDUAL_MS && shrinks) {
     return keep(state, { ...paging, departure: null, residualBytes: left.residualBytes }, tell);
   }
-  if (mayGoPostcopy(state)) return depart(state, nowMs, left);
+  if (mayGoPostcopy(state)) return depart(state, nowMs, left, paging.carried);
   // Without post-copy all of it has to shrink.
   const text = `${leftText(left)}, which does not fit: the hot pages are sent in rounds, too`;
   return asOnStock(state, { text, numbers });
