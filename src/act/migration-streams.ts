@@ -12,8 +12,9 @@ export interface Connection {
 const ESTABLISHED = '01';
 const LISTENING = '0A';
 
-function portOf(address: string): string {
-  return address.slice(address.lastIndexOf(':') + 1);
+/** Of an address as the kernel writes it. */
+export function portOf(address: string): number {
+  return parseInt(address.slice(address.lastIndexOf(':') + 1), 16);
 }
 
 /**
@@ -35,13 +36,14 @@ export function outgoingConnections(text: string): Connection[] {
 }
 
 /** QEMU counts what it hands over, the kernel what it has taken, some ms apart. Others are off by more, or were there before. */
-const MOST_DIFFERENCE_RATIO = 0.5;
+const MOST_DIFFERENCE_RATIO = 0.2;
 
 /**
  * Those of the connections that carry the migration: the one that was given about as much as QEMU says it has sent, and
- * whatever else leads to the same end (the channel of page requests). None where none was.
+ * whatever else leads to the same end. None where none was: it goes over a UNIX socket, through somebody else's hands, or over several
+ * connections at once.
  *
- * Worked example: of 62 MB sent, one connection was given 61 MB, another to the same end nothing, and one to an NFS server 3 MB: the
+ * Worked example: of 62 MB sent, one connection was given 61 MB, another to the same end nothing, and one to a disk elsewhere 3 MB: the
  * first two.
  */
 export function migrationStreams<T extends { readonly remote: string; readonly givenBytes: number }>(
@@ -50,6 +52,7 @@ export function migrationStreams<T extends { readonly remote: string; readonly g
 ): readonly T[] {
   const differenceOf = ({ givenBytes }: T): number => Math.abs(givenBytes - sentBytes);
   const [nearest] = connections.toSorted((a, b) => differenceOf(a) - differenceOf(b));
-  if (nearest === undefined || differenceOf(nearest) > sentBytes * MOST_DIFFERENCE_RATIO) return [];
+  if (nearest === undefined || sentBytes <= 0) return [];
+  if (differenceOf(nearest) > sentBytes * MOST_DIFFERENCE_RATIO) return [];
   return connections.filter(({ remote }) => remote === nearest.remote);
 }

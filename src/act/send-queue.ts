@@ -4,10 +4,10 @@
 // QEMU has no settings for it; the sockets' own can be changed from outside, by whoever may trace QEMU: room for less, a rate that
 // fills no queue, and small packets at once. All of it ends with the sockets; a pace ends sooner where we stop to steer before.
 
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { messageOf, SlackwaterError, type SocketAccess, type TcpPath } from '../common/index.ts';
 import type { QemuInstance } from './journal.ts';
-import { type Connection, migrationStreams, outgoingConnections } from './migration-streams.ts';
+import { type Connection, migrationStreams, outgoingConnections, portOf } from './migration-streams.ts';
 
 /** The send queue cannot be reached, or is none of TCP. */
 export class SendQueueError extends SlackwaterError {
@@ -61,28 +61,31 @@ interface Stream {
 export class SendQueue {
   readonly #access: SocketAccess;
   readonly #pid: number;
+  /** Where the migration goes; null: nobody told. */
+  readonly #port: number | null;
   /** Inodes of the connections that were there before the migration. */
   readonly #before: ReadonlySet<string>;
   /** The end to which a stream goes that is paced. */
   #pacedTo: string | null = null;
 
-  private constructor(access: SocketAccess, pid: number) {
+  private constructor(access: SocketAccess, pid: number, port: number | null) {
     this.#access = access;
     this.#pid = pid;
+    this.#port = port;
     this.#before = new Set(this.#connections().map(({ inode }) => inode));
   }
 
   /**
-   * Of the migration that this QEMU will begin next. Changes nothing.
+   * Of the migration that this QEMU will begin next, to that port where it is known. Changes nothing.
    * @throws SendQueueError where its sockets cannot be reached from here
    */
-  static open(access: SocketAccess, instance: QemuInstance): SendQueue {
+  static open(access: SocketAccess, instance: QemuInstance, port: number | null): SendQueue {
     if (instance.startTicks === null) throw new SendQueueError('its QEMU is on another host');
     try {
       const pid = processOf(instance.vcpuThreadId);
       const [fd] = descriptorsOf(pid);
       access.mayBorrow(pid, fd ?? 0);
-      return new SendQueue(access, pid);
+      return new SendQueue(access, pid, port);
     } catch (error) {
       throw new SendQueueError(`QEMU's sockets cannot be reached: ${messageOf(error)}`, {
         cause: error,
@@ -91,13 +94,14 @@ export class SendQueue {
     }
   }
 
-  /** Whether a connection has come by now that may be a migration's. */
-  hasStream(): boolean {
-    try {
-      return this.#streams().length > 0;
-    } catch {
-      return false; // Its QEMU has just ended.
-    }
+  /** Whether a connection has come by now that may be the migration's. */
+  mayHaveStream(): boolean {
+    return this.#streams().length > 0;
+  }
+
+  /** Whether there is one that has carried what QEMU says it has sent. */
+  hasStream(sentBytes: number): boolean {
+    return migrationStreams(this.#given(), sentBytes).length > 0;
   }
 
   /**
@@ -112,13 +116,13 @@ export class SendQueue {
       const [first] = streams;
       if (first === undefined) throw new Error('no connection of QEMU carries the migration');
       const pace = paced ? paceBytesPerSec(streams.map(({ path }) => path)) : null;
+      if (pace !== null) this.#pacedTo = first.remote;
       for (const { fd, path } of streams) {
         const bytes = sendBufferBytes(bandwidthBytesPerSec, path.minRttUs / 1000);
         this.#access.setSendBuffer(this.#pid, fd, bytes);
         this.#access.setNoDelay(this.#pid, fd);
         if (pace !== null) this.#access.setPacingRate(this.#pid, fd, pace);
       }
-      if (pace !== null) this.#pacedTo = first.remote;
     } catch (error) {
       throw new SendQueueError(`the send queue stays as long as it is: ${messageOf(error)}`, {
         cause: error,
@@ -146,17 +150,23 @@ export class SendQueue {
     );
   }
 
-  /** The process's own connections that came since. */
+  /** The process's own connections that came since; none once it has ended. */
   #streams(): readonly Stream[] {
-    const remotes = new Map(
-      this.#connections()
-        .filter(({ inode }) => !this.#before.has(inode))
-        .map(({ inode, remote }) => [inode, remote]),
-    );
-    return descriptorsOf(this.#pid).flatMap((fd) => {
-      const remote = remotes.get(this.#inodeOf(fd));
-      return remote === undefined ? [] : [{ fd, remote }];
-    });
+    try {
+      const remotes = new Map(
+        this.#connections()
+          .filter(({ inode }) => !this.#before.has(inode))
+          .filter(({ remote }) => this.#port === null || this.#port === portOf(remote))
+          .map(({ inode, remote }) => [inode, remote]),
+      );
+      return descriptorsOf(this.#pid).flatMap((fd) => {
+        const remote = remotes.get(this.#inodeOf(fd));
+        return remote === undefined ? [] : [{ fd, remote }];
+      });
+    } catch (error) {
+      if (!existsSync(`/proc/${this.#pid}`)) return [];
+      throw error;
+    }
   }
 
   /** With what each was given to carry; without those of which nothing is known. */

@@ -5,7 +5,7 @@
 import { hasPageLevers, type SendQueue, Settings } from '../act/index.ts';
 import { type Clock, systemClock } from '../common/index.ts';
 import { type Outcome, type PolicyContext, SWITCHOVER_MS } from '../model/index.ts';
-import { canSampleDirtyPages } from '../observe/index.ts';
+import { canSampleDirtyPages, readMigrationInfo } from '../observe/index.ts';
 import type { QmpSchema } from '../qmp/index.ts';
 import { createTrace, nullRecorder } from '../record/index.ts';
 import { Custody } from './custody.ts';
@@ -36,9 +36,11 @@ export interface AttachDeps extends MigrateDeps {
 /** How often a QEMU whose events we may not switch on is asked whether a migration has begun. */
 const IDLE_POLL_MS = 500;
 
-/** Connecting takes a round trip or two; beyond so much QEMU's own goes on without us. */
-const CONNECTED_WITHIN_MS = 1000;
-const CONNECTING_POLL_MS = 10;
+/** So long at most a migration that has begun is looked at for the connection that carries it. */
+const STREAM_WITHIN_MS = 1000;
+const STREAM_POLL_MS = 10;
+/** Of fewer bytes other connections may have been given as many. */
+const LEAST_SENT_BYTES = 1_000_000;
 
 /** What stays the same from one migration of the VM to the next. */
 interface Attached {
@@ -75,7 +77,7 @@ export async function attach(options: AttachOptions, deps: AttachDeps): Promise<
       const hasEvents = await enableEvents(settings, source, options);
       // Before a migration: its connections are told apart from those that are there already.
       const mayPostcopy = options.mode !== 'observe' && options.objective.postcopy !== 'forbidden';
-      const sendQueue = openSendQueue(source, { mayPostcopy, schema }, deps.reporter);
+      const sendQueue = openSendQueue(source, { port: null, mayPostcopy, schema }, deps.reporter);
       deps.reporter.note(`attached to ${options.source}: waiting for a migration`);
       const began = await waitForMigration(source, hasEvents, clock, deps.signal);
       if (began !== 'migration') {
@@ -142,15 +144,17 @@ async function waitForMigration(
 
 /** Whether the migration that has just begun goes over a connection of QEMU's whose queue can be made short. */
 async function hasStream({ source, clock, deps }: Attached, sendQueue: SendQueue): Promise<boolean> {
-  const untilMs = clock.nowMs() + CONNECTED_WITHIN_MS;
-  while (deps.signal?.aborted !== true && clock.nowMs() < untilMs && !sendQueue.hasStream()) {
+  const untilMs = clock.nowMs() + STREAM_WITHIN_MS;
+  while (deps.signal?.aborted !== true && clock.nowMs() < untilMs) {
     const options = { timeoutMs: QUERY_TIMEOUT_MS };
-    const { status } = await source.client.execute('query-migrate', undefined, options);
-    // Under way without one: over a UNIX socket, through somebody else's hands, or begun before we came.
-    if (status !== 'setup') break;
-    await clock.sleep(CONNECTING_POLL_MS);
+    const info = readMigrationInfo(await source.client.execute('query-migrate', undefined, options));
+    const sentBytes = info.transferredBytes ?? 0;
+    if (sentBytes >= LEAST_SENT_BYTES && sendQueue.hasStream(sentBytes)) return true;
+    // Under way without one: over a UNIX socket, or begun before we came.
+    if (info.status !== 'setup' && !sendQueue.mayHaveStream()) return false;
+    await clock.sleep(STREAM_POLL_MS);
   }
-  return sendQueue.hasStream();
+  return false;
 }
 
 /** One migration, from the moment it is seen to its end, or until we let it go. */

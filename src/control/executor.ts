@@ -13,6 +13,9 @@ import type { Recorder } from '../record/index.ts';
 import { QUERY_TIMEOUT_MS } from './endpoint.ts';
 import type { Mode, Reporter } from './types.ts';
 
+/** The switch waits for it. */
+const SENT_TIMEOUT_MS = 500;
+
 export interface ExecutorDeps {
   readonly source: QmpClient;
   readonly destination: QmpClient | null;
@@ -216,7 +219,7 @@ export class Executor {
     const { source, sendQueue, reporter } = this.#deps;
     if (sendQueue === null) return;
     try {
-      const reply = await source.execute('query-migrate', undefined, { timeoutMs: QUERY_TIMEOUT_MS });
+      const reply = await source.execute('query-migrate', undefined, { timeoutMs: SENT_TIMEOUT_MS });
       const sentBytes = readMigrationInfo(reply).transferredBytes ?? 0;
       sendQueue.shorten(bandwidthBytesPerSec, paced, sentBytes);
     } catch (error) {

@@ -157,7 +157,6 @@ export class ControlLoop {
         if (message?.kind === 'source-gone') break;
         if (message?.kind === 'interrupt' && this.#deps.onInterrupt === 'let-go') {
           this.#letGo = true;
-          this.#executor.endPacing();
           break;
         }
         if (message !== null && !this.#takeMessage(message)) continue;
@@ -183,6 +182,7 @@ export class ControlLoop {
       }
     } finally {
       this.#sampling?.abort();
+      this.#executor.endPacing();
     }
     return {
       last: this.#last,

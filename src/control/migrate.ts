@@ -280,8 +280,8 @@ async function migrateHeld(held: Held): Promise<Outcome> {
     const { source, options, capabilities, sourceSchema: schema, deps } = held;
     const mayPostcopy = capabilities.includes('postcopy-ram');
     // A stream that is none of TCP has no queue that could be made short.
-    const isTcp = options.uri.startsWith('tcp:');
-    const sendQueue = isTcp ? openSendQueue(source, { mayPostcopy, schema }, deps.reporter) : null;
+    const port = Number(/^tcp:.*:(\d+)$/.exec(options.uri)?.[1] ?? 0);
+    const sendQueue = port === 0 ? null : openSendQueue(source, { port, mayPostcopy, schema }, deps.reporter);
     const { settings, context } = await prepare(held, pages, sendQueue);
     return await superviseHeld(held, { pages, sendQueue }, settings, context);
   } finally {

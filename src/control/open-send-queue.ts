@@ -20,16 +20,16 @@ export function readSendQueueBytes(): number {
 }
 
 /** @throws SendQueueError where it cannot be made short from here */
-function reach(instance: QemuInstance): SendQueue {
+function reach(instance: QemuInstance, port: number | null): SendQueue {
   const { addon } = loadAddon();
   if (addon === null) throw new SendQueueError('the native addon is not there');
-  return SendQueue.open(addon.sockets, instance);
+  return SendQueue.open(addon.sockets, instance, port);
 }
 
 /** Whether a migration of this QEMU would have its send queue made short. */
 export function shortensQueueOf({ instance }: Endpoint, schema: QmpSchema): boolean {
   try {
-    return !hasPageLevers(schema) && reach(instance) instanceof SendQueue;
+    return !hasPageLevers(schema) && reach(instance, null) instanceof SendQueue;
   } catch (error) {
     if (error instanceof SendQueueError) return false;
     throw error;
@@ -37,17 +37,17 @@ export function shortensQueueOf({ instance }: Endpoint, schema: QmpSchema): bool
 }
 
 /**
- * Of the next migration of this QEMU. Null where it need not be made short (pre-copy only, a patched QEMU that keeps it short
+ * Of the next migration of this QEMU, to that port where it is known. Null where it need not be made short (pre-copy only, a patched QEMU that keeps it short
  * itself) or cannot be, which is said.
  */
 export function openSendQueue(
   { instance }: Endpoint,
-  { mayPostcopy, schema }: { readonly mayPostcopy: boolean; readonly schema: QmpSchema },
+  migration: { readonly port: number | null; readonly mayPostcopy: boolean; readonly schema: QmpSchema },
   reporter: Reporter,
 ): SendQueue | null {
-  if (!mayPostcopy || hasPageLevers(schema)) return null;
+  if (!migration.mayPostcopy || hasPageLevers(migration.schema)) return null;
   try {
-    return reach(instance);
+    return reach(instance, migration.port);
   } catch (error) {
     if (!(error instanceof SendQueueError)) throw error;
     reporter.note(`${error.message}: a switch to post-copy comes later, and the guest is silent for longer`);

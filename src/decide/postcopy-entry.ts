@@ -24,8 +24,8 @@ export interface PostcopyEntryOptions {
   readonly quietMinMs: number;
   /**
    * The background push gets what the link was seen to carry, so that no queue builds up that requested pages would wait in: where
-   * QEMU spreads it evenly by its own limit (the rate seen is the mean since the start, which lies about 1 % below what the link
-   * carries later; more margin lengthens the push and brings the requests nothing), else by its sockets where those can be reached.
+   * QEMU spreads it evenly by its own limit (what was seen lies about 1 % below what the link carries then; more margin lengthens the
+   * push and brings the requests nothing), else by its sockets where those can be reached.
    */
   readonly paced: boolean;
   /**
@@ -55,7 +55,13 @@ export const defaultPostcopyEntry: PostcopyEntryOptions = {
 };
 
 export type EntryState =
-  | { readonly kind: 'draining'; readonly untilMs: number; readonly quietMs: number; readonly reason: Reason }
+  | {
+      readonly kind: 'draining';
+      readonly untilMs: number;
+      readonly quietMs: number;
+      readonly pacedMs: number;
+      readonly reason: Reason;
+    }
   /** migrate-start-postcopy was sent; the destination's guest does not run yet. */
   | { readonly kind: 'switching'; readonly quietMs: number; readonly pacedMs: number }
   /** The push keeps to what the link was seen to carry. */
@@ -189,7 +195,7 @@ export function beginPostcopy(
     reason: { text: 'draining the send queue before the switch', numbers: { drainMs } },
   });
   const untilMs = nowMs + drainMs;
-  return { entry: { kind: 'draining', untilMs, quietMs, reason }, actions, wakeAtMs: untilMs };
+  return { entry: { kind: 'draining', untilMs, quietMs, pacedMs, reason }, actions, wakeAtMs: untilMs };
 }
 
 /** One step of the entry: draining -> switching -> quiet or paced -> open. */
@@ -203,8 +209,7 @@ export function stepPostcopy(
     case 'draining':
       if (input.nowMs < entry.untilMs) return { entry, actions: [], wakeAtMs: entry.untilMs };
       return {
-        // Only a long queue is drained, and that is not paced.
-        entry: { kind: 'switching', quietMs: entry.quietMs, pacedMs: 0 },
+        entry: { kind: 'switching', quietMs: entry.quietMs, pacedMs: entry.pacedMs },
         actions: [{ kind: 'start-postcopy', reason: entry.reason }],
         wakeAtMs: null,
       };

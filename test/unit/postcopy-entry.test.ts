@@ -48,6 +48,18 @@ t.test(
   },
 );
 
+t.test('it takes the whole link after a second also where the queue was drained before', (t) => {
+  const run = precopy(FAST, { ...context(), pacesPostcopy: true, sendQueueBytes: 32 * MIB });
+  t.same(pushLimits(run.actions), [BANDWIDTH]);
+  const begun = run.policy.step(run.state, { kind: 'tick', nowMs: run.atMs + 300 });
+  t.equal(begun.actions[0]?.kind, 'start-postcopy');
+  const resumed = lookAt(run, begun.state, 330, true);
+  t.equal(resumed.wakeAtMs, run.atMs + 1330);
+  const over = run.policy.step(resumed.state, { kind: 'tick', nowMs: run.atMs + 1330 });
+  t.same(pushLimits(over.actions), [0]);
+  t.end();
+});
+
 t.test('when somebody else has switched, room is made for page requests as long as it helps', (t) => {
   const taken = (destinationResumed: boolean | null) => {
     const policy = createAdaptivePolicy();
