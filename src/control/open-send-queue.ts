@@ -37,8 +37,8 @@ export function shortensQueueOf({ instance }: Endpoint, schema: QmpSchema): bool
 }
 
 /**
- * Of the next migration of this QEMU, to that port where it is known. Null where it need not be made short (pre-copy only, a patched QEMU that keeps it short
- * itself) or cannot be, which is said.
+ * Of the next migration of this QEMU, to that port where it is known. Null where it need not be made short (pre-copy only, a
+ * patched QEMU that keeps it short itself) or cannot be, which is said.
  */
 export function openSendQueue(
   { instance }: Endpoint,
