@@ -2,6 +2,7 @@
 // What the adaptive policy remembers between two looks at the pages of a patched QEMU.
 
 import type { Carried } from './carried.ts';
+import type { FreshDirt } from './fresh-dirt.ts';
 
 /** What is still to be sent at a sync: what was left out (hot), and the rest of the pass (residual). */
 export interface LeftToSend {
@@ -35,4 +36,6 @@ export interface PagingState {
   readonly residualBytes: number | null;
   /** Null: nothing was sent yet. */
   readonly carried: Carried | null;
+  /** Null: no pages were seen yet. */
+  readonly freshDirt: FreshDirt | null;
 }

@@ -15,6 +15,7 @@ import type {
 } from '../model/index.ts';
 import { type AdaptiveState, HOLD_DOWNTIME_LIMIT_MS, result, transferMsWithin } from './adaptive-state.ts';
 import { stepCarried } from './carried.ts';
+import { stepFreshDirt } from './fresh-dirt.ts';
 import type { PagingState } from './paging-state.ts';
 import {
   depart,
@@ -36,7 +37,7 @@ import { assumedBytesPerSec } from './start.ts';
 /** How often the deferred set is chosen anew. */
 const CHOOSE_MS = 400;
 
-/** A round over what was dirtied in the one before pays while what is left shrinks to less than this share. */
+/** A round over what was dirtied in the one before pays while less than this share is left, or dirtied as it is sent. */
 const SHRINKS_TO = 0.7;
 
 /** QEMU is told of the bandwidth again when it differs by this share. */
@@ -99,6 +100,7 @@ export function beginPaging(
       departure: null,
       residualBytes: null,
       carried: null,
+      freshDirt: null,
     },
     actions: [
       {
@@ -168,7 +170,8 @@ export function stepPaging(
   if (status !== 'active' || bandwidth === null) return keep(state, before);
   if (pages === null) return departInTime(state, before, nowMs) ?? keep(state, before);
   const tell = tellBandwidth(state, before, forecast);
-  const paging: PagingState = tell.length > 0 ? { ...before, toldBytesPerSec: bandwidth } : before;
+  const seen = { ...before, freshDirt: stepFreshDirt(before.freshDirt, observation, pages) };
+  const paging: PagingState = tell.length > 0 ? { ...seen, toldBytesPerSec: bandwidth } : seen;
   if (pages.endsRound === true) {
     return atRoundEnd(state, paging, nowMs, pages, forecast, bandwidth, tell);
   }
@@ -197,6 +200,11 @@ export function stepPaging(
   return keep(state, { ...going, ...chosen }, [...tell, defer]);
 }
 
+/** It dirties pages about as fast as the link carries them: a guest that was quiet in the pass and is busy now, for instance. */
+function isWritingOn({ freshDirt }: PagingState, bandwidthBytesPerSec: number): boolean {
+  return (freshDirt?.bytesPerSec ?? 0) > bandwidthBytesPerSec * SHRINKS_TO;
+}
+
 function atRoundEnd(
   state: AdaptiveState,
   paging: PagingState,
@@ -219,7 +227,8 @@ function atRoundEnd(
   const shrinks =
     forecast.workingSetConverged !== true &&
     (paging.residualBytes === null || left.residualBytes < paging.residualBytes * SHRINKS_TO);
-  if (residualMs(left) > RESIDUAL_MS && shrinks) {
+  const isLast = mayGoPostcopy(state) && isWritingOn(paging, bandwidth);
+  if (residualMs(left) > RESIDUAL_MS && shrinks && !isLast) {
     return keep(state, { ...paging, departure: null, residualBytes: left.residualBytes }, tell);
   }
   if (mayGoPostcopy(state)) return depart(state, nowMs, left, paging.carried);

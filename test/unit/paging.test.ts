@@ -269,6 +269,24 @@ t.test('rounds over the rest go on while they shrink', (t) => {
   t.end();
 });
 
+t.test('a guest that has just begun to write is not run after in rounds', (t) => {
+  // 22 MiB are sent between the two looks.
+  const endsWith = (residualMib: number, fields: Partial<PolicyContext> = {}): string | undefined =>
+    kindsOf(
+      run(
+        [
+          { atMs: 2800, sentBytes: 300 * MIB, pages: middle(40, 40) },
+          { atMs: 3000, sentBytes: 322 * MIB, pages: atEnd(40, residualMib) },
+        ],
+        context(fields),
+      ),
+    ).at(-1);
+  t.equal(endsWith(36), 'start-postcopy', '18 MiB were dirtied meanwhile');
+  t.not(endsWith(22), 'start-postcopy', '4 MiB were');
+  t.not(endsWith(36, { postcopyReady: false }), 'start-postcopy', 'there is no post-copy');
+  t.end();
+});
+
 t.test(
   'where post-copy is forbidden and pre-copy cannot finish either, it begins as on a stock QEMU',
   (t) => {
