@@ -176,6 +176,15 @@ const HEADER = [
   'in the 90 % band',
 ];
 
+const FIGURES = ['real', 'by round 1', 'by profile'];
+const DETAIL = [
+  'guest',
+  'link',
+  'policy',
+  ...FIGURES.map((of) => `TMT, ms: ${of}`),
+  ...FIGURES.map((of) => `STOP to RESUME, ms: ${of}`),
+];
+
 export function predictionTable(directories: readonly string[], each: boolean): string {
   const completed = recordedCells(directories).filter(({ record }) => record.outcome === 'completed');
   const all = new Map<string, Errors>();
@@ -196,14 +205,13 @@ export function predictionTable(directories: readonly string[], each: boolean): 
       const { tmtMs, downtimeMs } = predicted;
       add(of(name), cell, { ...NOTHING, tmtMs, stopToResumeMs: downtimeMs });
     }
-    const { guest, link, tmtMs } = cell.record;
-    const figure = (predicted: Predicted | null): string => predicted?.tmtMs?.toFixed(0) ?? '-';
-    lines.push([guest, link, cell.record.policy, tmtMs?.toFixed(0) ?? '-', figure(after), figure(before)]);
+    const { guest, link, policy: name, tmtMs, downtimeStopToResumeMs: stopMs } = cell.record;
+    const figures = (of: 'tmtMs' | 'stopToResumeMs', real: number | null): string[] =>
+      [real, after?.[of], before?.[of]].map((figure) => figure?.toFixed(0) ?? '-');
+    lines.push([guest, link, name, ...figures('tmtMs', tmtMs), ...figures('stopToResumeMs', stopMs)]);
   }
   const head = `${completed.length} completed migrations, ${completed.filter(({ record }) => !record.usedPostcopy).length} of them by pre-copy`;
-  const detail = each
-    ? [tableOf([['guest', 'link', 'policy', 'TMT', 'round 1', 'profile'], ...lines]), '']
-    : [];
+  const detail = each ? [tableOf([DETAIL, ...lines]), ''] : [];
   return [...detail, head, tableOf([HEADER, ...[...all].map(([name, errors]) => row(name, errors))])].join(
     '\n',
   );
