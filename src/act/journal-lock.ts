@@ -63,8 +63,14 @@ function lockHolder(lockPath: string): number | null {
   }
 }
 
+/** What is written anew, until it takes the place of what was there: killed at any moment, a journal is whole. */
+export function draftOf(path: string): string {
+  return `${path}.new`;
+}
+
 /** Gives the journal up; the directory goes with the last one. */
 export function unlockJournal(path: string): void {
+  rmSync(draftOf(path), { force: true });
   rmSync(`${path}.lock`, { force: true });
   try {
     rmdirSync(dirname(path));
@@ -121,7 +127,6 @@ function sweepLocks(directory: string): void {
     if (!name.endsWith('.lock')) continue;
     const path = join(directory, name.slice(0, -'.lock'.length));
     if (existsSync(path) || lockHolder(`${path}.lock`) !== null || isYoung(`${path}.lock`)) continue;
-    rmSync(`${path}.new`, { force: true });
     unlockJournal(path);
   }
 }

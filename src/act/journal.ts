@@ -3,10 +3,10 @@
 // VM, mode 0600, locked by the process that owns it. It lives in memory-backed storage: it has to survive us, not the
 // host, because the settings it speaks of do not survive the host either.
 
-import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { messageOf } from '../common/index.ts';
-import { JournalError, lockJournal, unlockJournal } from './journal-lock.ts';
+import { draftOf, JournalError, lockJournal, unlockJournal } from './journal-lock.ts';
 
 const SHARED_MEMORY = '/dev/shm';
 
@@ -56,11 +56,15 @@ export class Journal {
     this.#entries = [...entries];
   }
 
+  /** Where the journal of a VM is. */
+  static pathOf(directory: string, [key]: readonly QemuInstance[]): string {
+    if (key === undefined) throw new JournalError('a journal needs the QEMU that it speaks of');
+    return join(directory, `${key.uuid}-${key.vcpuThreadId}-${key.startTicks ?? 0}.journal`);
+  }
+
   /** Creates and locks the journal of a VM. @throws JournalLockedError when another live process holds it. */
   static create(directory: string, instances: readonly QemuInstance[], insecure: boolean): Journal {
-    const key = instances[0];
-    if (key === undefined) throw new JournalError('a journal needs the QEMU that it speaks of');
-    const path = join(directory, `${key.uuid}-${key.vcpuThreadId}-${key.startTicks ?? 0}.journal`);
+    const path = Journal.pathOf(directory, instances);
     lockJournal(path, DOES);
     // A journal that nobody holds was left by a crash and not yet restored: its entries know the true "before".
     const left = existsSync(path) ? readJournal(path) : null;
@@ -120,7 +124,8 @@ export class Journal {
 
   #rewrite(): void {
     const lines = [this.#header, ...this.#entries].map((value) => JSON.stringify(value));
-    writeFileSync(this.path, `${lines.join('\n')}\n`, { mode: 0o600 });
+    writeFileSync(draftOf(this.path), `${lines.join('\n')}\n`, { mode: 0o600 });
+    renameSync(draftOf(this.path), this.path);
   }
 }
 

@@ -6,7 +6,7 @@ import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { messageOf } from '../common/index.ts';
 import { type CountersUndo, type NicUndo, placeName, undoCounters, undoNic } from '../tc/index.ts';
-import { JournalError, lockJournal, startTicksOf, unlockJournal } from './journal-lock.ts';
+import { draftOf, JournalError, lockJournal, startTicksOf, unlockJournal } from './journal-lock.ts';
 
 export type HostUndo =
   | { readonly kind: 'nic'; readonly nic: NicUndo }
@@ -76,10 +76,6 @@ export class NetworkJournal {
     }
   }
 
-  get #draft(): string {
-    return `${this.path}.new`;
-  }
-
   get undos(): readonly HostUndo[] {
     return [...this.#undos.values()];
   }
@@ -97,16 +93,14 @@ export class NetworkJournal {
 
   /** Releases the lock; removes the file when nothing is left to undo. */
   close(): void {
-    rmSync(this.#draft, { force: true });
     if (this.#undos.size === 0) rmSync(this.path, { force: true });
     unlockJournal(this.path);
   }
 
   #rewrite(): void {
     const content: Content = { version: 1, undos: this.undos };
-    writeFileSync(this.#draft, `${JSON.stringify(content)}\n`, { mode: 0o600 });
-    // Killed at any moment, the file is whole.
-    renameSync(this.#draft, this.path);
+    writeFileSync(draftOf(this.path), `${JSON.stringify(content)}\n`, { mode: 0o600 });
+    renameSync(draftOf(this.path), this.path);
   }
 }
 

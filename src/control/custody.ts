@@ -34,12 +34,14 @@ export class Custody {
   /** @throws JournalLockedError when another live process controls this VM */
   static open(ends: readonly Endpoint[], options: CustodyOptions): Custody {
     const instances: QemuInstance[] = ends.map(({ instance }) => instance);
-    const journal = Journal.create(options.directory ?? journalDirectory(), instances, options.insecure);
+    const directory = options.directory ?? journalDirectory();
+    // The guardian first: killed at any moment after, we leave no lock and no journal behind.
+    const guardian =
+      options.program === null ? null : startGuardian(options.program, Journal.pathOf(directory, instances));
     try {
-      const guardian = options.program === null ? null : startGuardian(options.program, journal.path);
-      return new Custody(journal, guardian, ends);
+      return new Custody(Journal.create(directory, instances, options.insecure), guardian, ends);
     } catch (error) {
-      journal.close();
+      void guardian?.dismiss();
       throw error;
     }
   }

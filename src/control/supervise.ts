@@ -34,7 +34,7 @@ export async function supervise<T>(
 ): Promise<T> {
   const { source, destination, clock, recorder, signal } = supervision;
   const mailbox = new Mailbox<WatchMessage>(clock);
-  const log: EventLog = { stop: null, resume: null, completed: null };
+  const log: EventLog = { stop: null, resume: null, completed: null, usedPostcopy: false };
   const loop = new ControlLoop({
     ...supervision,
     source: source.client,
@@ -54,7 +54,8 @@ export async function supervise<T>(
   signal?.addEventListener('abort', interrupt);
   if (signal?.aborted === true) interrupt();
   try {
-    const result = await loop.run(supervision.begin);
+    const ended = await loop.run(supervision.begin);
+    const result = { ...ended, usedPostcopy: ended.usedPostcopy || log.usedPostcopy };
     return await conclude({ result, log, startMs: loop.startMs, startedAtMs: loop.startedAtMs });
   } finally {
     watching.abort();

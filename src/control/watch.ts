@@ -35,6 +35,8 @@ export interface EventLog {
   resume: Moment | null;
   /** The migration's status changing to completed, as the source told. */
   completed: Moment | null;
+  /** Either end has said that post-copy began: a source that dies right after it is not asked any more. */
+  usedPostcopy: boolean;
 }
 
 const EVENTS = ['MIGRATION', 'MIGRATION_PASS', 'STOP', 'RESUME', 'SHUTDOWN'] as const;
@@ -70,6 +72,7 @@ export function watchEnd(
           break;
         case 'MIGRATION':
           if (end === 'source' && event.data.status === 'completed') log.completed = moment;
+          if (event.data.status === 'postcopy-active') log.usedPostcopy = true;
           break;
         case 'SHUTDOWN':
           break;

@@ -226,6 +226,25 @@ t.test('a destination that dies in post-copy has taken the guest with it', async
   t.equal((await outcome).kind, 'lost');
 });
 
+t.test('a source that dies as post-copy begins has taken the guest with it', async (t) => {
+  const pair = await pairFor(t, { hotBytes: 39e6 });
+  // Dead before it is asked again; and the destination's main loop waits for a page that nobody has any more.
+  const never = (): Promise<never> => new Promise(() => undefined);
+  const isOver = (): boolean => pair.source.migration === 'postcopy-active';
+  for (const { server } of [pair.source, pair.destination]) {
+    server.handle('query-migrate', () => (isOver() ? never() : pair.source.queryMigrate()));
+  }
+  pair.destination.server.handle('query-status', () =>
+    isOver() ? never() : { status: 'inmigrate', running: false },
+  );
+  const { outcome } = run(t, pair);
+  while (pair.source.migration !== 'postcopy-active') await delay(5);
+  await pair.source.server.close();
+  const { kind, usedPostcopy } = await outcome;
+  t.equal(kind, 'lost');
+  t.equal(usedPostcopy, true);
+});
+
 t.test(
   'a post-copy in which nothing moves is paused out of band, and the recovering command is given',
   async (t) => {
