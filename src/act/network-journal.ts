@@ -50,9 +50,14 @@ export class NetworkJournal {
     this.#undos = new Map(undos.map((undo) => [keyOf(undo), undo]));
   }
 
+  /** Where the journal of this process is. */
+  static pathOf(directory: string): string {
+    return join(directory, `${PREFIX}${process.pid}-${startTicksOf(process.pid) ?? 0}.journal`);
+  }
+
   /** Creates and locks a journal of this process. */
   static create(directory: string): NetworkJournal {
-    const path = join(directory, `${PREFIX}${process.pid}-${startTicksOf(process.pid) ?? 0}.journal`);
+    const path = NetworkJournal.pathOf(directory);
     lockJournal(path, DOES);
     const journal = new NetworkJournal(path, []);
     journal.#rewrite();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { appendFileSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import {
@@ -12,6 +12,7 @@ import {
   startTicksOf,
 } from '../../src/act/index.ts';
 import { settingsToUndo } from '../../src/act/undo.ts';
+import { restoreUntilDone } from '../../src/control/index.ts';
 
 const SOURCE: QemuInstance = {
   end: 'source',
@@ -43,6 +44,20 @@ t.test('nothing stays behind when everything is undone', (t) => {
   journal.close();
   t.notOk(existsSync(directory));
   t.end();
+});
+
+t.test('of a controller killed while it made its journal the guardian leaves nothing', async (t) => {
+  const directory = join(t.testdir(), 'run');
+  const path = Journal.pathOf(directory, [SOURCE]);
+  await restoreUntilDone(path);
+  t.notOk(existsSync(directory), 'before its lock');
+  Journal.create(directory, [SOURCE], false);
+  rmSync(path);
+  // Its draft half written, its lock that of a process that is no more.
+  writeFileSync(`${path}.new`, '{"version":1,');
+  writeFileSync(`${path}.lock`, `${process.pid} ${(startTicksOf(process.pid) ?? 0) + 1}\n`);
+  await restoreUntilDone(path);
+  t.notOk(existsSync(directory), 'between its lock and its journal');
 });
 
 t.test('one controller a VM: a live holder locks others out, a dead one does not', (t) => {

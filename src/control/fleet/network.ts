@@ -88,11 +88,14 @@ export class GangNetwork implements AsyncDisposable {
   private constructor(plan: GangPlanFile, deps: NetworkDeps) {
     this.#plan = plan;
     this.#deps = deps;
-    this.#journal = NetworkJournal.create(deps.directory ?? journalDirectory());
+    const directory = deps.directory ?? journalDirectory();
+    // The guardian first, as for a guest's journal.
+    this.#guardian =
+      deps.program === null ? null : startGuardian(deps.program, NetworkJournal.pathOf(directory));
     try {
-      this.#guardian = deps.program === null ? null : startGuardian(deps.program, this.#journal.path);
+      this.#journal = NetworkJournal.create(directory);
     } catch (error) {
-      this.#journal.close();
+      void this.#guardian?.dismiss();
       throw error;
     }
   }
