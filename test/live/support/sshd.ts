@@ -5,11 +5,9 @@
 import {
   chmodSync,
   existsSync,
-  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
-  rmdirSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
@@ -23,6 +21,7 @@ import { findPackages, unpackPackage } from '../../../testbed/image/debian-packa
 import { ImageError } from '../../../testbed/image/index.ts';
 import { collectLibraries } from '../../../testbed/image/shared-libraries.ts';
 import { type Argv, type LongLived, ProcessError, run, startLongLived } from '../../../testbed/index.ts';
+import { enterLockIn, leaveLockIn, SSHD_FOLDER } from './sshd-lock-in.ts';
 
 const INSTALLED = '/usr/sbin/sshd';
 const PACKAGE = 'openssh-server';
@@ -132,23 +131,6 @@ async function freePort(): Promise<number> {
   return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
-// Where sshd locks itself in while nobody has logged in yet; its path is compiled in. Ours goes with the last sshd.
-const LOCK_IN_FOLDER = '/run/sshd';
-let running = 0;
-let madeLockIn = false;
-
-function enterLockIn(): void {
-  madeLockIn ||= mkdirSync(LOCK_IN_FOLDER, { recursive: true, mode: 0o755 }) !== undefined;
-  running += 1;
-}
-
-function leaveLockIn(): void {
-  running -= 1;
-  if (running > 0 || !madeLockIn) return;
-  rmdirSync(LOCK_IN_FOLDER);
-  madeLockIn = false;
-}
-
 /** All that a process has started and that still runs, by whose child it is. */
 function descendantsOf(ancestor: number): number[] {
   const parents = new Map<number, number>();
@@ -186,9 +168,10 @@ export async function startSshd(test: Test, options: SshdOptions): Promise<Runni
   const { program, listenAddress = '127.0.0.1', prefix = [] } = options;
   const port = options.port ?? (await freePort());
   // Under /run: sshd wants every folder above an authorized_keys file to be its owner's alone.
-  const folder = mkdtempSync('/run/slackwater-test-sshd-');
+  const folder = mkdtempSync(SSHD_FOLDER);
   test.teardown(() => {
     rmSync(folder, { recursive: true, force: true });
+    leaveLockIn();
   });
   for (const name of ['host', 'user']) {
     await run(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-f', join(folder, name)]);
@@ -211,13 +194,10 @@ export async function startSshd(test: Test, options: SshdOptions): Promise<Runni
   );
   enterLockIn();
   const argv: Argv = [...prefix, program, '-D', '-e', '-f', config];
-  const sshd = await startLongLived(argv, { stdio: ['ignore', 'ignore', 'pipe'] }).catch((error: unknown) => {
-    leaveLockIn();
-    throw error;
-  });
+  const sshd = await startLongLived(argv, { stdio: ['ignore', 'ignore', 'pipe'] });
   let log = '';
   let stopped: Promise<void> | undefined;
-  const stop = (): Promise<void> => (stopped ??= end(sshd).finally(leaveLockIn));
+  const stop = (): Promise<void> => (stopped ??= end(sshd));
   test.teardown(stop);
   await new Promise<void>((resolve, reject) => {
     const fail = (what: string): void => {
