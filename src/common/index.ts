@@ -4,6 +4,7 @@ export * from './errors.ts';
 export { groupBy } from './group-by.ts';
 export { once } from './once.ts';
 export { type Random, seededRandom } from './random.ts';
+export { sshLogin } from './ssh-login.ts';
 export type { SocketAccess, TcpPath } from './socket-access.ts';
 export * from './units.ts';
 export { packageRoot, packageVersion } from './package.ts';

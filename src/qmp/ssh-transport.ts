@@ -8,7 +8,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Clock } from '../common/index.ts';
-import { messageOf } from '../common/index.ts';
+import { messageOf, sshLogin } from '../common/index.ts';
 import { QmpConnectError } from './errors.ts';
 import { openSocket } from './transport.ts';
 import type { QmpTransport, QmpTransportHandlers, SocketTransport } from './transport.ts';
@@ -24,6 +24,12 @@ export interface SshTarget {
   readonly host: string;
   readonly path: string;
 }
+
+// One listener for all: a gang has hundreds of them.
+const running = new Set<SshForward>();
+process.on('exit', () => {
+  for (const forward of running) forward.killNow();
+});
 
 /** The ssh process and its folder. `stop()` leaves neither behind. */
 class SshForward {
@@ -76,7 +82,7 @@ class SshForward {
         });
       });
     });
-    process.on('exit', this.#killNow);
+    running.add(this);
   }
 
   /** How ssh ended, with what it last said; undefined while it runs. */
@@ -95,9 +101,9 @@ class SshForward {
   }
 
   async #stop(): Promise<void> {
-    process.off('exit', this.#killNow);
+    running.delete(this);
     // Real time, not the injected clock: the process is real.
-    const timer = setTimeout(this.#killNow, KILL_AFTER_MS);
+    const timer = setTimeout(() => this.killNow(), KILL_AFTER_MS);
     this.#child.kill('SIGTERM');
     await this.#exited;
     clearTimeout(timer);
@@ -105,9 +111,9 @@ class SshForward {
     await rm(this.#folder, { recursive: true, force: true });
   }
 
-  readonly #killNow = (): void => {
+  killNow(): void {
     this.#child.kill('SIGKILL');
-  };
+  }
 }
 
 class SshTransport implements QmpTransport {
@@ -162,15 +168,20 @@ export async function openSsh(
   clock: Clock,
   signal: AbortSignal,
 ): Promise<QmpTransport> {
-  signal.throwIfAborted();
-  // mkdtemp makes it 0700: whoever can reach the local end of the forward owns the remote QEMU.
-  const folder = await mkdtemp(join(tmpdir(), 'slackwater-qmp-'));
-  const forward = new SshForward(program, target, folder);
+  // A forward takes connections only when ssh has logged in.
+  const loggedIn = await sshLogin(target.host, signal);
   try {
-    return new SshTransport(name, await firstConnection(name, forward, clock, signal), forward);
-  } catch (error) {
-    await forward.stop();
-    throw error;
+    // mkdtemp makes it 0700: whoever can reach the local end of the forward owns the remote QEMU.
+    const folder = await mkdtemp(join(tmpdir(), 'slackwater-qmp-'));
+    const forward = new SshForward(program, target, folder);
+    try {
+      return new SshTransport(name, await firstConnection(name, forward, clock, signal), forward);
+    } catch (error) {
+      await forward.stop();
+      throw error;
+    }
+  } finally {
+    loggedIn();
   }
 }
 

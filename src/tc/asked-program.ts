@@ -5,12 +5,11 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { messageOf } from '../common/index.ts';
-import { TcError } from './errors.ts';
+import { remedyAt, TcError } from './errors.ts';
 import { argvAt, type Place, placeName } from './place.ts';
 
 const TIMEOUT_MS = 5000;
 const ENDS_WITHIN_MS = 1000;
-const REMEDY = 'iproute2 and nftables have to be there, and CAP_NET_ADMIN';
 
 export interface Answer {
   readonly text: string;
@@ -44,7 +43,12 @@ export class AskedProgram {
   #ended: Error | null = null;
   #closed: Promise<void> | null = null;
 
-  private constructor(child: ChildProcessWithoutNullStreams, name: string, endOfAnswer: EndOfAnswer) {
+  private constructor(
+    child: ChildProcessWithoutNullStreams,
+    name: string,
+    place: Place,
+    endOfAnswer: EndOfAnswer,
+  ) {
     this.#child = child;
     this.#name = name;
     this.#endOfAnswer = endOfAnswer;
@@ -60,17 +64,22 @@ export class AskedProgram {
       this.#waiting = null;
     };
     child.once('error', (error) =>
-      end(new TcError(`cannot run ${name}: ${messageOf(error)}`, { cause: error, remedy: REMEDY })),
+      end(
+        new TcError(`cannot run ${name}: ${messageOf(error)}`, {
+          cause: error,
+          remedy: remedyAt(place, null),
+        }),
+      ),
     );
-    child.once('close', () =>
-      end(new TcError(`${name} has ended: ${this.#stderr.trim()}`, { remedy: REMEDY })),
+    child.once('close', (code) =>
+      end(new TcError(`${name} has ended: ${this.#stderr.trim()}`, { remedy: remedyAt(place, code) })),
     );
   }
 
   static start(place: Place, argv: readonly string[], endOfAnswer: EndOfAnswer): AskedProgram {
     const [program = '', ...args] = argvAt(place, argv);
     const name = `${argv[0] ?? ''} (${placeName(place)})`;
-    return new AskedProgram(spawn(program, args, { stdio: 'pipe' }), name, endOfAnswer);
+    return new AskedProgram(spawn(program, args, { stdio: 'pipe' }), name, place, endOfAnswer);
   }
 
   /**

@@ -79,13 +79,21 @@ t.test('TCP on loopback, and a port that nobody listens on', async (t) => {
   t.match(await rejection(connectQmp(`tcp:127.0.0.1:${port}`)), { reason: 'refused' });
 });
 
-// Does what the real one does with these arguments, without a network. Notes its arguments and its pid.
+// Does what the real one does with these arguments, without a network: no more than ten log in at a time, as sshd would have it.
+// Notes its arguments and its pid.
 const FAKE_SSH = `#!${process.execPath}
 const net = require('node:net'), fs = require('node:fs');
 const args = process.argv.slice(2), host = args.at(-1);
 const [local, remote] = args[args.indexOf('-L') + 1].split(':');
 fs.writeFileSync(process.env.FAKE_SSH_LOG, JSON.stringify({ args, pid: process.pid, local }));
 if (host === 'denied') { process.stderr.write('nobody@denied: Permission denied (publickey).\\n'); process.exit(255); }
+const mine = process.env.FAKE_SSH_LOGINS + '/' + process.pid;
+fs.writeFileSync(mine, '');
+if (fs.readdirSync(process.env.FAKE_SSH_LOGINS).length > 10) {
+  process.stderr.write('kex_exchange_identification: read: Connection reset by peer\\n');
+  fs.rmSync(mine);
+  process.exit(255);
+}
 process.on('SIGTERM', () => { if (host !== 'stubborn') process.exit(0); });
 const server = net.createServer((a) => {
   const b = net.connect(remote);
@@ -98,7 +106,7 @@ const server = net.createServer((a) => {
   a.pipe(b).pipe(a);
 });
 if (host === 'silent') setInterval(() => {}, 1000);
-else setTimeout(() => server.listen(local), 100);
+else setTimeout(() => server.listen(local, () => fs.rmSync(mine)), host === 'distant' ? 1000 : 100);
 `;
 
 interface SshCall {
@@ -111,6 +119,7 @@ const sshProgram = join(folder, 'fake-ssh');
 const log = join(folder, 'ssh.json');
 await writeFile(sshProgram, FAKE_SSH, { mode: 0o755 });
 process.env['FAKE_SSH_LOG'] = log;
+process.env['FAKE_SSH_LOGINS'] = await mkdtemp(join(folder, 'logins-'));
 
 async function sshCall(): Promise<SshCall> {
   return JSON.parse(await readFile(log, 'utf8')) as SshCall;
@@ -161,6 +170,15 @@ t.test('ssh: forwards a socket of a private folder, and takes both away on close
     });
   }
   t.equal(server.connectionCount, 2, 'no probe takes the one place that a monitor has');
+});
+
+t.test('ssh: many monitors of a host at once, of which sshd refuses none', async (t) => {
+  const servers = await Promise.all(Array.from({ length: 14 }, () => serve(t)));
+  const paths = servers.map(({ address }) => (address.kind === 'unix' ? address.path : ''));
+  const open = (path: string) => connectQmp({ kind: 'ssh', host: 'distant', path }, { sshProgram });
+  const clients = await Promise.all(paths.map(open));
+  t.equal(clients.length, 14);
+  await Promise.all(clients.map((client) => client.close()));
 });
 
 t.test('ssh: what it says is in the error', async (t) => {
