@@ -39,6 +39,8 @@ export interface AdaptiveState {
   readonly phase: Phase;
   /** The round that was decided on last: one decision per round. */
   readonly decidedRound: number;
+  /** What the round before the last boundary had left to send; null: no boundary yet. */
+  readonly leftBytes: number | null;
   /** What the next round was said to leave dirty at most, when it was decided to go on; null: no promise is open. */
   readonly promisedBytes: number | null;
   readonly brokenPromises: number;

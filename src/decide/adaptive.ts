@@ -48,6 +48,9 @@ const HOPEFUL_ROUNDS = 12;
 /** Round boundaries in a row that must say "no switchover fits" before pre-copy is called hopeless. */
 const STUCK_ROUNDS = 2;
 
+/** A round that leaves less than this share of what the one before it left is a step forward, whatever the forecast says of the next. */
+const SHRUNK_RATIO = 0.9;
+
 /**
  * No whole round fits, but QEMU does not wait for whole rounds: where it is forecast to complete within one, it is let go, first
  * with the maximum downtime, with what the operator allows beyond it only when that is hopeless.
@@ -85,7 +88,10 @@ function stuck(
 ): PolicyStep<AdaptiveState> {
   const { objective } = state.context;
   const before = state.phase.kind === 'holding' ? state.phase.stuckRounds : 0;
-  const stuckRounds = plan.surely ? before + 1 : before;
+  // A guest that is calming down is seen by what its rounds leave before the dirtying curve knows of it.
+  const left = observation.dirtyAtRoundStartBytes;
+  const shrinks = left !== null && state.leftBytes !== null && left < state.leftBytes * SHRUNK_RATIO;
+  const stuckRounds = plan.surely && !shrinks ? before + 1 : before;
   const now = forecast.precopy[0];
   const hopeless = stuckRounds >= STUCK_ROUNDS;
   const hopeful = finishWithinRounds(state, forecast, observation, plan.lowest, hopeless);
@@ -212,7 +218,9 @@ function step(state: AdaptiveState, input: PolicyInput): PolicyStep<AdaptiveStat
   const isNewRound =
     observation.kind === 'round' && observation.round >= 2 && observation.round > state.decidedRound;
   if (observation.status !== 'active' || !isNewRound) return result(state, phase, [], deadlineMs);
-  return withOptions(decideRound(keepPromises(state, observation), nowMs, observation, forecast), forecast);
+  const decided = decideRound(keepPromises(state, observation), nowMs, observation, forecast);
+  const leftBytes = observation.dirtyAtRoundStartBytes ?? state.leftBytes;
+  return withOptions({ ...decided, state: { ...decided.state, leftBytes } }, forecast);
 }
 
 /** How long the transfer of what remains takes at the present bandwidth. */
@@ -251,6 +259,7 @@ export function createAdaptivePolicy(
         options: entry,
         phase: { kind: 'holding', stuckRounds: 0 },
         decidedRound: 1,
+        leftBytes: null,
         promisedBytes: null,
         brokenPromises: 0,
         hopefulRounds: 0,

@@ -166,6 +166,37 @@ t.test('without post-copy a hopeless pre-copy ends, and says what would be neede
   t.end();
 });
 
+t.test('without post-copy a guest that is calming down is waited for, one that is not is given up', (t) => {
+  const outcomeOf = (leftMib: readonly number[]) => {
+    const policy = createAdaptivePolicy();
+    let { state } = policy.init(context({ postcopy: 'forbidden' }, false));
+    let forecasting = initForecast({ switchoverMs: 40 });
+    let atMs = 1500;
+    for (const [i, left] of leftMib.entries()) {
+      const seen = observation({
+        round: i + 2,
+        atMs,
+        roundStartMs: atMs,
+        endedRoundMs: i === 0 ? 1500 : atMs,
+        dirtyAtRoundStartBytes: left * MIB,
+        remainingBytes: left * MIB,
+        dirtySamples: i === 0 ? [{ windowMs: 300, dirtyBytes: 60 * MIB }] : [],
+      });
+      const stepped = stepOn(policy, state, forecasting, seen);
+      ({ forecasting } = stepped);
+      ({ state } = stepped.step);
+      const acted = stepped.step.actions.find(({ kind }) => kind !== 'continue');
+      if (acted !== undefined) return { round: i + 2, kind: acted.kind };
+      atMs += (left * MIB) / (BANDWIDTH / 1000);
+    }
+    return null;
+  };
+  t.same(outcomeOf([84, 65, 24]), { round: 4, kind: 'set-parameters' });
+  t.same(outcomeOf([66, 65, 64]), { round: 3, kind: 'cancel' });
+  t.same(outcomeOf([84, 65, 64]), { round: 4, kind: 'cancel' });
+  t.end();
+});
+
 t.test('a higher ceiling that was allowed is used, and only it', (t) => {
   const run = precopy(FAST, context({ postcopy: 'forbidden', allowDowntimeMs: 800 }, false));
   const [release] = releases(run.actions);
