@@ -85,14 +85,19 @@ interface Ends {
   /** Post-copy had begun: the destination may hold pages that nobody else has. */
   readonly usedPostcopy: boolean;
   readonly destinationRan: boolean;
+  /** We stopped the source's guest: neither QEMU starts it by itself. */
+  readonly guestPaused: boolean;
   readonly because: string;
 }
 
 /** The table of endings. Pure: both ends' words in, the conclusion or what has to be done first out. */
 export function judge(ends: Ends): Conclusion | 'wait' | 'resume-destination' | 'resume-source' {
-  const { source, destination, usedPostcopy, destinationRan, because } = ends;
+  const { source, destination, usedPostcopy, destinationRan, guestPaused, because } = ends;
   const postcopyPaused = (state: EndState): boolean =>
     state.kind === 'answers' && state.migration.startsWith('postcopy-paused');
+
+  const arrived =
+    destination.kind === 'answers' && !destination.running && destination.migration === 'completed';
 
   if (destination.kind === 'answers' && destination.running) {
     if (source.kind === 'answers' && source.running) {
@@ -113,11 +118,16 @@ export function judge(ends: Ends): Conclusion | 'wait' | 'resume-destination' | 
   if (source.kind === 'answers' && source.running) {
     // A lost monitor is no end: the migration may go on without us.
     const goesOn = ['setup', 'active', 'device', 'cancelling', 'pre-switchover', 'wait-unplug'];
-    return goesOn.includes(source.migration) ? 'wait' : { kind: 'source-running', reason: because };
+    if (goesOn.includes(source.migration)) return 'wait';
+    const copy = arrived ? '; the destination has a copy that stands still: quit that QEMU' : '';
+    return { kind: 'source-running', reason: `${because}${copy}` };
   }
+  // A cancel may come too late for the destination: it has all of the guest, the source gives nothing away. Stopped by us, the
+  // guest then stands still on both ends, and stays so on the destination.
   const destinationOut =
     destination.kind === 'dead' ||
-    (destination.kind === 'answers' && ['failed', 'none'].includes(destination.migration));
+    (destination.kind === 'answers' && ['failed', 'none'].includes(destination.migration)) ||
+    (arrived && guestPaused && !usedPostcopy);
   const postcopyHolds =
     usedPostcopy && !(source.kind === 'answers' && ['failed', 'cancelled'].includes(source.migration));
   if (postcopyHolds && destination.kind === 'dead') {
@@ -196,6 +206,7 @@ export async function conclude(input: ConcludeInput): Promise<Conclusion> {
       destination,
       usedPostcopy: input.usedPostcopy,
       destinationRan: input.destinationRan(),
+      guestPaused: input.guestPaused,
       because: input.because,
     });
     if (typeof verdict === 'object') return verdict;

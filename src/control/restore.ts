@@ -119,6 +119,7 @@ async function settleHandedOver(journal: Journal): Promise<boolean> {
       destination: await askEnd(destination.client, destination.address),
       usedPostcopy: false,
       destinationRan: false,
+      guestPaused: true,
       because: '',
     });
     if (verdict === 'resume-destination') {

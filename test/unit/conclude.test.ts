@@ -16,6 +16,7 @@ function verdict(source: EndState, destination: EndState, more: object = {}): st
     destination,
     usedPostcopy: false,
     destinationRan: false,
+    guestPaused: false,
     because: 'because',
     ...more,
   });
@@ -47,6 +48,27 @@ t.test('a source is resumed only when the destination is proven dead or failed, 
   t.equal(verdict(end('finish-migrate', 'device'), end('inmigrate', 'active')), 'wait');
   t.end();
 });
+
+t.test(
+  'a guest that we stopped is not left standing where a cancel came too late for the destination',
+  (t) => {
+    const both = [end('paused', 'cancelled'), end('paused', 'completed')] as const;
+    t.equal(verdict(...both, { guestPaused: true }), 'resume-source');
+    t.equal(verdict(...both), 'wait', 'one that nobody stopped is started by a QEMU');
+    t.equal(verdict(...both, { guestPaused: true, destinationRan: true }), 'wait');
+    t.equal(verdict(...both, { guestPaused: true, usedPostcopy: true }), 'wait');
+    const ended = judge({
+      source: end('running', 'cancelled'),
+      destination: both[1],
+      usedPostcopy: false,
+      destinationRan: false,
+      guestPaused: true,
+      because: 'because',
+    });
+    t.match(ended, { kind: 'source-running', reason: /stands still: quit that QEMU/ });
+    t.end();
+  },
+);
 
 t.test('post-copy', (t) => {
   const used = { usedPostcopy: true, destinationRan: true };
