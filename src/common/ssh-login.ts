@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One login at a host after the other, a few at a time. An sshd as shipped refuses connections at random once ten of them have
-// not logged in yet (sshd_config(5): MaxStartups 10:30:100), and a gang begins with several programs for each of its VMs.
+// A few logins at a host at a time. An sshd as shipped refuses connections at random once ten of them have not logged in yet
+// (sshd_config(5): MaxStartups 10:30:100), and a gang begins with several programs for each of its VMs.
 
 // Leaves room for other clients of the same host.
 const AT_ONCE = 4;
@@ -12,22 +12,21 @@ interface Host {
 
 const hosts = new Map<string, Host>();
 
-/**
- * Resolves when it is one's turn to log in at `host`; what it returns is to be called once when that has been done or has
- * failed. @throws the reason of `signal` when aborted while waiting
- */
-export async function sshLogin(host: string, signal?: AbortSignal): Promise<() => void> {
+/** Does `work`, which logs in at `host`, when its turn has come. @throws the reason of `signal` when aborted while waiting */
+export async function inLoginTurn<T>(host: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
   signal?.throwIfAborted();
   const state: Host = hosts.get(host) ?? { loggingIn: 0, waiting: [] };
   hosts.set(host, state);
   if (state.loggingIn < AT_ONCE) state.loggingIn++;
   else await turnAt(state, signal);
-  return () => {
+  try {
+    return await work();
+  } finally {
     // Handed on, not given back: nobody comes in between.
     const next = state.waiting.shift();
     if (next !== undefined) next();
     else if (--state.loggingIn === 0) hosts.delete(host);
-  };
+  }
 }
 
 async function turnAt({ waiting }: Host, signal: AbortSignal | undefined): Promise<void> {

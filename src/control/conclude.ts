@@ -122,14 +122,15 @@ export function judge(ends: Ends): Conclusion | 'wait' | 'resume-destination' | 
     const copy = arrived ? '; the destination has a copy that stands still: quit that QEMU' : '';
     return { kind: 'source-running', reason: `${because}${copy}` };
   }
-  // A cancel may come too late for the destination: it has all of the guest, the source gives nothing away. Stopped by us, the
-  // guest then stands still on both ends, and stays so on the destination.
+  // By its own word the guest is still its own.
+  const sourceKept = source.kind === 'answers' && ['failed', 'cancelled'].includes(source.migration);
+  // A cancel may come too late for the destination, which has all of the guest then. Stopped by us, the guest stands still on both
+  // ends, and stays so on the destination.
   const destinationOut =
     destination.kind === 'dead' ||
     (destination.kind === 'answers' && ['failed', 'none'].includes(destination.migration)) ||
-    (arrived && guestPaused && !usedPostcopy);
-  const postcopyHolds =
-    usedPostcopy && !(source.kind === 'answers' && ['failed', 'cancelled'].includes(source.migration));
+    (arrived && sourceKept && guestPaused && !usedPostcopy);
+  const postcopyHolds = usedPostcopy && !sourceKept;
   if (postcopyHolds && destination.kind === 'dead') {
     // Also when it never ran because it could not load the devices: QEMU 10.0 lets a source in post-copy neither cancel
     // nor continue. Newer ones fail the migration instead, and the source is resumed below.

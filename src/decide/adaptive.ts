@@ -48,7 +48,7 @@ const HOPEFUL_ROUNDS = 12;
 /** Round boundaries in a row that must say "no switchover fits" before pre-copy is called hopeless. */
 const STUCK_ROUNDS = 2;
 
-/** A round that leaves less than this share of what the one before it left is a step forward, whatever the forecast says of the next. */
+/** A round that leaves less than this share of what the one before left is a step forward, whatever is forecast; less is noise. */
 const SHRUNK_RATIO = 0.9;
 
 /**

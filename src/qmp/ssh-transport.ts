@@ -8,7 +8,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Clock } from '../common/index.ts';
-import { messageOf, sshLogin } from '../common/index.ts';
+import { inLoginTurn, messageOf } from '../common/index.ts';
 import { QmpConnectError } from './errors.ts';
 import { openSocket } from './transport.ts';
 import type { QmpTransport, QmpTransportHandlers, SocketTransport } from './transport.ts';
@@ -168,20 +168,26 @@ export async function openSsh(
   clock: Clock,
   signal: AbortSignal,
 ): Promise<QmpTransport> {
-  // A forward takes connections only when ssh has logged in.
-  const loggedIn = await sshLogin(target.host, signal);
+  // Its turn ends with the first connection: a forward takes none before ssh has logged in.
+  return await inLoginTurn(target.host, () => forwardTo(name, target, program, clock, signal), signal);
+}
+
+async function forwardTo(
+  name: string,
+  target: SshTarget,
+  program: string,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<QmpTransport> {
+  signal.throwIfAborted();
+  // mkdtemp makes it 0700: whoever can reach the local end of the forward owns the remote QEMU.
+  const folder = await mkdtemp(join(tmpdir(), 'slackwater-qmp-'));
+  const forward = new SshForward(program, target, folder);
   try {
-    // mkdtemp makes it 0700: whoever can reach the local end of the forward owns the remote QEMU.
-    const folder = await mkdtemp(join(tmpdir(), 'slackwater-qmp-'));
-    const forward = new SshForward(program, target, folder);
-    try {
-      return new SshTransport(name, await firstConnection(name, forward, clock, signal), forward);
-    } catch (error) {
-      await forward.stop();
-      throw error;
-    }
-  } finally {
-    loggedIn();
+    return new SshTransport(name, await firstConnection(name, forward, clock, signal), forward);
+  } catch (error) {
+    await forward.stop();
+    throw error;
   }
 }
 

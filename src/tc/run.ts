@@ -2,7 +2,7 @@
 // Programs that end by themselves, in any place.
 
 import { spawn } from 'node:child_process';
-import { messageOf, sshLogin } from '../common/index.ts';
+import { inLoginTurn, messageOf } from '../common/index.ts';
 import { remedyAt, TcError } from './errors.ts';
 import { argvAt, type Place, placeName } from './place.ts';
 
@@ -10,13 +10,8 @@ const TIMEOUT_MS = 10_000;
 
 /** Runs a program to its end; returns its stdout. @throws TcError with its words */
 export async function runAt(place: Place, argv: readonly string[], input = ''): Promise<string> {
-  if (place.kind !== 'ssh') return await runNow(place, argv, input);
-  const loggedIn = await sshLogin(place.host);
-  try {
-    return await runNow(place, argv, input);
-  } finally {
-    loggedIn();
-  }
+  const run = (): Promise<string> => runNow(place, argv, input);
+  return await (place.kind === 'ssh' ? inLoginTurn(place.host, run) : run());
 }
 
 async function runNow(place: Place, argv: readonly string[], input: string): Promise<string> {

@@ -5,6 +5,7 @@ import {
   formatBytes,
   formatMs,
   formatRate,
+  inLoginTurn,
   parseDurationMs,
   parseRateBytesPerSec,
   parseSizeBytes,
@@ -48,4 +49,34 @@ t.test('formatted figures read back within their rounding', (t) => {
   t.equal(formatMs(4520), '4.52 s');
   t.equal(formatRate(117.7e6), '117.7 MB/s');
   t.end();
+});
+
+t.test('who waits for a login is let in by turns, and can give up', async (t) => {
+  const ends: (() => void)[] = [];
+  let begun = 0;
+  const login = (signal?: AbortSignal, host = 'a') =>
+    inLoginTurn(
+      host,
+      () =>
+        new Promise<void>((resolve) => {
+          begun += 1;
+          ends.push(resolve);
+        }),
+      signal,
+    );
+  const all = [login(), login(), login(), login()];
+  const giving = new AbortController();
+  const givenUp = login(giving.signal);
+  all.push(login(), login(undefined, 'b'));
+  await new Promise(setImmediate);
+  t.equal(begun, 5, 'four at one host, and one at another');
+  giving.abort(new Error('enough'));
+  await t.rejects(givenUp, { message: 'enough' });
+  while (begun < 6) {
+    ends.shift()?.();
+    await new Promise(setImmediate);
+  }
+  for (const end of ends) end();
+  await Promise.all(all);
+  t.equal(begun, 6);
 });

@@ -57,6 +57,12 @@ t.test(
     t.equal(verdict(...both), 'wait', 'one that nobody stopped is started by a QEMU');
     t.equal(verdict(...both, { guestPaused: true, destinationRan: true }), 'wait');
     t.equal(verdict(...both, { guestPaused: true, usedPostcopy: true }), 'wait');
+    const anew = end('prelaunch', 'none');
+    t.equal(
+      verdict(anew, both[1], { guestPaused: true }),
+      'wait',
+      'a QEMU started anew has no guest to resume',
+    );
     const ended = judge({
       source: end('running', 'cancelled'),
       destination: both[1],

@@ -171,13 +171,15 @@ t.test('without post-copy a guest that is calming down is waited for, one that i
     const policy = createAdaptivePolicy();
     let { state } = policy.init(context({ postcopy: 'forbidden' }, false));
     let forecasting = initForecast({ switchoverMs: 40 });
-    let atMs = 1500;
+    let atMs = 0;
+    let roundMs = 1500;
     for (const [i, left] of leftMib.entries()) {
+      atMs += roundMs;
       const seen = observation({
         round: i + 2,
         atMs,
         roundStartMs: atMs,
-        endedRoundMs: i === 0 ? 1500 : atMs,
+        endedRoundMs: roundMs,
         dirtyAtRoundStartBytes: left * MIB,
         remainingBytes: left * MIB,
         dirtySamples: i === 0 ? [{ windowMs: 300, dirtyBytes: 60 * MIB }] : [],
@@ -187,7 +189,7 @@ t.test('without post-copy a guest that is calming down is waited for, one that i
       ({ state } = stepped.step);
       const acted = stepped.step.actions.find(({ kind }) => kind !== 'continue');
       if (acted !== undefined) return { round: i + 2, kind: acted.kind };
-      atMs += (left * MIB) / (BANDWIDTH / 1000);
+      roundMs = (left * MIB) / (BANDWIDTH / 1000);
     }
     return null;
   };
