@@ -43,6 +43,8 @@ export class TapCounter {
     else if (subtest.tests === 0 && subtest.points > 0) {
       this.#finish(not === undefined ? 'passed' : 'failed', path, subtest.notes);
     } else if (not !== undefined && subtest.failed === 0) this.#finish('failed', path, subtest.notes);
+    // Beside a test that failed: what a teardown threw is told by the file, not by the test that it belongs to.
+    else if (subtest.notes.length > 0) this.#tell(path, subtest.notes);
     this.#startDiagnosis(indent, not !== undefined && subtest === undefined);
   }
 
@@ -59,9 +61,13 @@ export class TapCounter {
       parent.tests++;
       if (result === 'failed') parent.failed++;
     }
-    const where = path.join(' > ');
-    if (result === 'failed') this.failures.push({ where, diagnosis: [diagnosis].flat().join('\n') });
-    this.onTest({ result, where, reason: result === 'skipped' ? diagnosis : '' });
+    if (result === 'failed') this.#tell(path, diagnosis);
+    const reason = result === 'skipped' ? diagnosis : '';
+    this.onTest({ result, where: path.join(' > '), reason });
+  }
+
+  #tell(path, diagnosis) {
+    this.failures.push({ where: path.join(' > '), diagnosis: [diagnosis].flat().join('\n') });
   }
 
   #path() {

@@ -188,6 +188,9 @@ export async function startSshd(test: Test, options: SshdOptions): Promise<Runni
       'PermitRootLogin prohibit-password',
       'PasswordAuthentication no',
       'UsePAM no',
+      // So that bash takes it for a shell in a shell and leaves the user's .bashrc alone: what stands there can hang, as does
+      // pyenv's when one of these logins was killed in it.
+      'SetEnv SHLVL=1',
       'Subsystem sftp internal-sftp',
       '',
     ].join('\n'),

@@ -88,6 +88,29 @@ not ok 1 - a.test.ts`);
   t.end();
 });
 
+t.test('what a teardown threw is told, though it stands beside its test', (t) => {
+  const { counts, failures } = count(`# Subtest: a.test.ts
+    # Subtest: outer
+        # Subtest: inner
+            ok 1 - x
+            1..1
+        ok 1 - inner
+        1..1
+    not ok 1 - outer
+    not ok 2 - boom
+      ---
+      stack: of the teardown
+      ...
+    1..2
+not ok 1 - a.test.ts`);
+  t.same(counts, { passed: 1, failed: 1, skipped: 0 });
+  t.match(failures, [
+    { where: 'a.test.ts > outer' },
+    { where: 'a.test.ts', diagnosis: /boom[^]*of the teardown/ },
+  ]);
+  t.end();
+});
+
 t.test("another suite comes from the machine's own Debian source", (t) => {
   const deb822 = `Types: deb deb-src
 # a comment
