@@ -101,7 +101,7 @@ export function alwaysCompleted(cell: Cell): boolean {
 function cellOf(
   [guest, link, policy]: readonly [string, string, string],
   records: readonly RunRecord[],
-  maxAttempts: number | undefined,
+  { maxAttempts, guestsByTurns = [] }: ResultSet,
   random: Random,
 ): Cell {
   const runs = countingRuns(records);
@@ -131,7 +131,7 @@ function cellOf(
     downtimeGuestMs: of(completed, (run) => run.downtimeGuestMs),
     transferredBytes: of(completed, (run) => run.transferredBytes),
     floorRatio: of(completed, (run) => over(run.tmtMs, run.floorMs)),
-    slowdownRatio: of(runs, slowdownOf),
+    slowdownRatio: guestsByTurns.includes(guest) ? null : of(runs, slowdownOf),
     appP99Ratio: of(runs, ({ app }) => over(app?.during?.p99Ms, app?.before?.p99Ms)),
     appThroughputRatio: of(runs, ({ app }) => over(app?.during?.requestsPerSec, app?.before?.requestsPerSec)),
     lostPages: total(measured(runs, (run) => run.lostPages)),
@@ -172,7 +172,7 @@ export function settingsOf(set: ResultSet, random: Random): Setting[] {
       if (!records.some((record) => record.guest === guest && record.link === link)) return [];
       const cells = policies.map((policy) => {
         const group = groups.get(keyOf(guest, link, policy)) ?? [];
-        return cellOf([guest, link, policy], group, set.maxAttempts, random);
+        return cellOf([guest, link, policy], group, set, random);
       });
       const floors = measured(
         cells.flatMap(({ runs }) => runs),

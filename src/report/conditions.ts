@@ -71,7 +71,7 @@ export function conditionsOf(report: Report): Condition[] {
 
 /** How to read the figures; in every rendering. */
 export const METHOD: readonly string[] = [
-  'Of each run one attempt counts: the first that the machine did not disturb, else the last that was carried out. Figures of time, downtime and bytes are of completed runs; slowdown and application figures of all counting runs.',
+  'Of each run one attempt counts: the first that the machine did not disturb, else the last that was carried out. Figures of time, downtime and bytes are of completed runs; slowdown and application figures of all counting runs. No slowdown is told of guests that are busy and quiet by turns: what one got done in a stretch before is no measure of another stretch.',
   'Intervals are 95 % percentile bootstrap intervals of the median (10 000 resamples); P90 interpolates between runs.',
   'Downtime has three clocks: what QEMU reports, from STOP on the source to RESUME on the destination, and the longest silence that a client of the guest sees.',
   'The floor is the memory that is not all zero at the start, sent once by one TCP stream on the same link.',

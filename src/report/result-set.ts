@@ -16,6 +16,8 @@ export interface ResultSet {
   readonly policies: readonly string[];
   /** Those of them that are the adaptive policy, by whatever name, limits and QEMU. */
   readonly ours: readonly string[];
+  /** Guests that are busy and quiet by turns: the work in a stretch before the migration is no measure of what it cost them. */
+  readonly guestsByTurns?: readonly string[];
   readonly records: readonly RunRecord[];
   /** Why claims do not hold, for those that do not. */
   readonly reasons?: readonly Reason[];

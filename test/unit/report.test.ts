@@ -172,6 +172,17 @@ t.test('capped, missing and unmeasured cells are shown as such', (t) => {
   t.end();
 });
 
+t.test('of a guest that is busy and quiet by turns no slowdown is told', (t) => {
+  const records = runsOf('adaptive', 5000);
+  const told = (guestsByTurns: readonly string[]) => {
+    const [setting] = buildReport(resultSet(records, { guestsByTurns }), seededRandom(1)).settings;
+    return setting!.cells.find(({ policy }) => policy === 'adaptive')!.slowdownRatio;
+  };
+  t.ok(told(['another']));
+  t.equal(told([records[0]!.guest]), null);
+  t.end();
+});
+
 t.test('a cell is hopeless by as many attempts as the experiment makes', (t) => {
   const records = capped('adaptive').map((record) => ({ ...record, disturbances: ['the host was busy'] }));
   const hopeless = (maxAttempts: number): boolean | undefined =>

@@ -9,6 +9,8 @@ import {
   parseRunRecords,
   type RunRecord,
   type RunSeries,
+  WorkloadError,
+  worksByTurns,
 } from '../../src/experiment/index.ts';
 import {
   adaptivePolicies,
@@ -17,6 +19,7 @@ import {
   type TimelineInput,
 } from '../../src/report/index.ts';
 import type { MachineFacts } from './machine-facts.ts';
+import { workloadOf } from './run-guest.ts';
 
 /** Written by hand beside results, where it is known why a claim does not hold. */
 export const REASONS_FILE = 'reasons.yaml';
@@ -32,9 +35,20 @@ function read(path: string): string {
   }
 }
 
+/** A workload in a file of its own does not come with the results: nothing is known of it. */
+function isByTurns(workload: string, experimentPath: string): boolean {
+  try {
+    return worksByTurns(workloadOf(workload, experimentPath));
+  } catch (error) {
+    if (error instanceof WorkloadError) return false;
+    throw error;
+  }
+}
+
 /** @throws UsageError where this is no result directory, ExperimentError where a file in it is broken */
 export function readResults(directory: string): ResultSet {
-  const experiment = parseExperiment(read(join(directory, 'experiment.yaml')), 'experiment.yaml');
+  const experimentPath = join(directory, 'experiment.yaml');
+  const experiment = parseExperiment(read(experimentPath), 'experiment.yaml');
   const recordsPath = join(directory, 'runs.jsonl');
   const machinePath = join(directory, 'machine.json');
   const reasonsPath = join(directory, REASONS_FILE);
@@ -45,6 +59,9 @@ export function readResults(directory: string): ResultSet {
     machine: existsSync(machinePath) ? (JSON.parse(read(machinePath)) as MachineFacts) : {},
     policies: experiment.policies.map(({ name }) => name),
     ours: adaptivePolicies(experiment.policies),
+    guestsByTurns: experiment.guests
+      .filter(({ workload }) => isByTurns(workload, experimentPath))
+      .map(({ name }) => name),
     reasons: existsSync(reasonsPath) ? parseReasons(read(reasonsPath), REASONS_FILE, experiment) : [],
     maxAttempts: experiment.maxAttempts,
     records: existsSync(recordsPath) ? parseRunRecords(read(recordsPath)) : [],

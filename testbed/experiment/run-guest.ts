@@ -16,8 +16,8 @@ export interface RunGuest {
   readonly load?: KvloadSettings;
 }
 
-/** A file is found from the experiment's own place. */
-function workloadOf(nameOrFile: string, experimentPath: string): Workload {
+/** A file is found from the experiment's own place. @throws WorkloadError */
+export function workloadOf(nameOrFile: string, experimentPath: string): Workload {
   return nameOrFile.endsWith('.yaml')
     ? readWorkloadFile(resolve(dirname(experimentPath), nameOrFile))
     : readWorkload(nameOrFile);

@@ -23,5 +23,6 @@ export {
   type SegmentTemplate,
   WORKLOAD_SCHEMA,
   type Workload,
+  worksByTurns,
 } from './workload.ts';
 export { WorkloadError } from './workload-error.ts';

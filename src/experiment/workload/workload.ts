@@ -98,3 +98,8 @@ export interface Workload {
   readonly app?: AppTemplate;
   readonly arena?: Amount;
 }
+
+/** Whether it is busy and quiet by turns: what such a guest got done in one stretch says nothing of another. */
+export function worksByTurns({ pattern }: Workload): boolean {
+  return pattern.kind === 'burst' || pattern.kind === 'phases';
+}

@@ -96,6 +96,15 @@ t.test('a result directory goes on where a killed runner left it', async (t) => 
   t.notOk(existsSync(join(directory, 'runner.lock')));
 });
 
+t.test('results know which of their guests are busy and quiet by turns', (t) => {
+  const guests = ['steady-64m', 'phases-2s', 'burst', './not-with-the-results.yaml'].map(
+    (workload, i) => `{ name: g${i}, memory: 1GiB, workload: ${workload} }`,
+  );
+  const text = TEXT.replace(/^guests: .*$/m, `guests: [${guests.join(', ')}]`);
+  t.same(readResults(t.testdir({ 'experiment.yaml': text })).guestsByTurns, ['g1', 'g2']);
+  t.end();
+});
+
 t.test('what a killed runner left in a run’s own directory goes before the run is done again', async (t) => {
   const store = await ResultsStore.open(join(t.testdir(), 'results'), TEXT, false, parseRunRecords);
   const { path } = store.runDirectory('hot_adaptive_0', 0);
