@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // prober: sends a UDP probe every millisecond to a guest's echo port and records when each was answered, by the
 // kernel's receive time. Listens for the guest's work reports too. Ends on SIGTERM, SIGINT or after -n seconds with a
-// summary on standard output. Its first line of output says that it runs.
+// summary on standard output. Its first line of output says that it runs, the second that the guest has answered.
 // Usage: prober -t GUEST_IP [-p PORT] [-w WORK_PORT] [-i INTERVAL_US] [-g DISTURBED_MS] [-n SECONDS] [-o FILE]
 // FILE: "SWPROBE1", count (u64), realtime offset (i64 ns), then per probe sent and received (i64 ns, 0: lost).
 
@@ -93,6 +93,12 @@ static ssize_t receive(int fd, void *data, size_t size, ns_t *received_ns)
     return length;
 }
 
+static void say(const char *line)
+{
+    fputs(line, stdout);
+    fflush(stdout);
+}
+
 static void take_answers(int fd)
 {
     struct payload p;
@@ -102,7 +108,8 @@ static void take_answers(int fd)
         if (p.magic != PROBE_MAGIC || p.sequence >= run.sent || run.probes[p.sequence].received_ns != 0)
             continue;
         run.probes[p.sequence].received_ns = received_ns;
-        run.answered++;
+        if (run.answered++ == 0)
+            say("{\"answering\":true}\n");
     }
 }
 

@@ -28,11 +28,15 @@ export interface ProberOptions {
 
 export interface RunningProber {
   readonly pid: number;
+  /** Returns once the guest has answered for the first time. @throws MeasureError when it does not */
+  answered(): Promise<void>;
   /** Ends the prober and returns its report. @throws MeasureError when it died before. */
   stop(): Promise<ProberReport>;
 }
 
 const START_TIMEOUT_MS = 5000;
+// A client that asks for the guest's address again does so once a second.
+const ANSWER_TIMEOUT_MS = 10_000;
 const STOP_TIMEOUT_MS = 15_000;
 
 /** The program and its arguments. */
@@ -75,19 +79,31 @@ class ProberProcess implements RunningProber {
     return new MeasureError(`the prober ${what}: ${this.#stderr.trim().slice(-500)}`);
   }
 
-  async started(): Promise<void> {
-    const deadlineMs = performance.now() + START_TIMEOUT_MS;
-    while (!this.#stdout.includes('\n')) {
+  /** Whether it says so in time. @throws MeasureError when it ends before */
+  async #says(what: string, withinMs: number): Promise<boolean> {
+    const deadlineMs = performance.now() + withinMs;
+    while (!this.#stdout.includes(what)) {
       if (this.#hasEnded()) {
         await this.#closed;
-        throw this.#failed('ended at once');
+        throw this.#failed('ended');
       }
-      if (performance.now() > deadlineMs) {
-        this.#process.kill('SIGKILL');
-        throw this.#failed(`did not start within ${START_TIMEOUT_MS} ms`);
-      }
+      if (performance.now() > deadlineMs) return false;
       await sleep(5);
     }
+    return true;
+  }
+
+  async started(): Promise<void> {
+    if (await this.#says('"started":true', START_TIMEOUT_MS)) return;
+    this.#process.kill('SIGKILL');
+    throw this.#failed(`did not start within ${START_TIMEOUT_MS} ms`);
+  }
+
+  async answered(): Promise<void> {
+    if (await this.#says('"answering":true', ANSWER_TIMEOUT_MS)) return;
+    throw new MeasureError(
+      `wanted an answer of the guest to its client, got none in ${ANSWER_TIMEOUT_MS} ms`,
+    );
   }
 
   async stop(): Promise<ProberReport> {

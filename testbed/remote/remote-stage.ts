@@ -160,6 +160,9 @@ export class RemoteStage implements MigrationStage {
       start: (argv, options) => client.start('prober', argv, options),
     });
     return {
+      answered: async () => {
+        await prober.answered();
+      },
       stop: async () => {
         const report = await prober.stop();
         const { offsetMs, uncertaintyMs } = offsetBetween(before, await measureOffset(client.host));

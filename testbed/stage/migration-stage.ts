@@ -15,6 +15,8 @@ export interface ClientClock {
 }
 
 export interface StageProber {
+  /** Returns once the guest has answered for the first time. @throws MeasureError when it does not */
+  answered(): Promise<void>;
   /** @throws MeasureError when it died before */
   stop(): Promise<{ readonly report: ProberReport; readonly clock: ClientClock }>;
 }

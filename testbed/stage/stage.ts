@@ -243,6 +243,9 @@ export class Stage implements MigrationStage, AsyncDisposable {
       guestIp: ENDPOINTS.guest.ip,
     });
     return {
+      answered: async () => {
+        await prober.answered();
+      },
       stop: async () => {
         const report = await prober.stop();
         const clock = {

@@ -2,7 +2,7 @@
 // Three "machines" to be reached over ssh: the hosts of a testbed, each with a NIC that holds its address, an sshd, and a /run and a
 // cache of its own. Whoever uses them starts where the client is, over the testbed's own links.
 
-import { mkdirSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { Test } from 'tap';
@@ -59,10 +59,13 @@ export async function hostNamespaces(t: Test, sshd: string): Promise<HostNamespa
     await testbed.runOn(host, ['ip', 'link', 'delete', 'br0']);
     await testbed.runOn(host, ['ip', 'address', 'add', `${ENDPOINTS[host].ip}/24`, 'dev', 'eth0']);
   }
-  mkdirSync(CACHE, { recursive: true });
-  t.teardown(() => {
-    rmdirSync(CACHE);
-  });
+  // This machine may be somebody's host itself: then its cache is there already, and stays.
+  if (!existsSync(CACHE)) {
+    mkdirSync(CACHE, { recursive: true });
+    t.teardown(() => {
+      rmdirSync(CACHE);
+    });
+  }
   const running = new Map<HostName, RunningSshd>();
   for (const host of HOSTS) {
     running.set(

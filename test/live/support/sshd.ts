@@ -13,6 +13,7 @@ import {
 } from 'node:fs';
 import { chmod, copyFile, mkdir, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import { homedir } from 'node:os';
 import { basename, delimiter, join } from 'node:path';
 import type { Test } from 'tap';
 import { messageOf } from '../../../src/index.ts';
@@ -190,7 +191,8 @@ export async function startSshd(test: Test, options: SshdOptions): Promise<Runni
       'UsePAM no',
       // So that bash takes it for a shell in a shell and leaves the user's .bashrc alone: what stands there can hang, as does
       // pyenv's when one of these logins was killed in it.
-      'SetEnv SHLVL=1',
+      // And so that whoever logs in has the home of the test, though the user's entry may name another.
+      `SetEnv SHLVL=1 HOME=${homedir()}`,
       'Subsystem sftp internal-sftp',
       '',
     ].join('\n'),
