@@ -8,12 +8,13 @@ type Value = string | number | boolean | null | undefined;
 
 /**
  * A field, quoted where it must be. Text that a spreadsheet would take for a formula gets an apostrophe in front: names
- * and reasons come from files and programs, not from us.
+ * and reasons come from files and programs, not from us. So does text that begins as if it had one already: whoever takes one
+ * off gets back what went in.
  */
 function field(value: Value): string {
   if (value === null || value === undefined) return '';
   if (typeof value !== 'string') return String(value);
-  const harmless = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
+  const harmless = /^'*[=+\-@\t\r]/.test(value) ? `'${value}` : value;
   return /[",\r\n]|^\s|\s$/.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless;
 }
 
