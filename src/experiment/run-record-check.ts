@@ -104,6 +104,7 @@ const runRecord = object({
     during: orNull(figure),
     after: orNull(figure),
   } satisfies Checks<RunRecord['workPerSec']>),
+  lostWorkMs: optional(orNull(figure)),
   app: orNull(
     object({
       name: text,

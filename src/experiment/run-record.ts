@@ -57,6 +57,11 @@ export interface RunRecord {
     readonly during: number | null;
     readonly after: number | null;
   };
+  /**
+   * From the request until the guest was watched no more (some seconds after the end): how long it works, at its rate before, for
+   * what it did not get done. Below zero where it was faster than before; absent in records from before it was kept.
+   */
+  readonly lostWorkMs?: number | null;
   /** Null for guests without an application under load. */
   readonly app: {
     readonly name: string;

@@ -55,6 +55,8 @@ export interface Cell {
   readonly floorRatio: Summary | null;
   /** 1 - work during / work before; of all counting runs: a migration that does not end slows the guest, too. */
   readonly slowdownRatio: Summary | null;
+  /** What the guest did not get done because of the migration, as time at its rate before; of completed runs. */
+  readonly lostWorkMs: Summary | null;
   /** During / before, of all counting runs. */
   readonly appP99Ratio: Summary | null;
   readonly appThroughputRatio: Summary | null;
@@ -132,6 +134,7 @@ function cellOf(
     transferredBytes: of(completed, (run) => run.transferredBytes),
     floorRatio: of(completed, (run) => over(run.tmtMs, run.floorMs)),
     slowdownRatio: guestsByTurns.includes(guest) ? null : of(runs, slowdownOf),
+    lostWorkMs: guestsByTurns.includes(guest) ? null : of(completed, (run) => run.lostWorkMs),
     appP99Ratio: of(runs, ({ app }) => over(app?.during?.p99Ms, app?.before?.p99Ms)),
     appThroughputRatio: of(runs, ({ app }) => over(app?.during?.requestsPerSec, app?.before?.requestsPerSec)),
     lostPages: total(measured(runs, (run) => run.lostPages)),

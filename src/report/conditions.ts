@@ -72,6 +72,7 @@ export function conditionsOf(report: Report): Condition[] {
 /** How to read the figures; in every rendering. */
 export const METHOD: readonly string[] = [
   'Of each run one attempt counts: the first that the machine did not disturb, else the last that was carried out. Figures of time, downtime and bytes are of completed runs; slowdown and application figures of all counting runs. No slowdown is told of guests that are busy and quiet by turns: what one got done in a stretch before is no measure of another stretch.',
+  'Lost work is what the guest did not get done between the request and some seconds after the end, as the time that it takes for it at its rate before; where the records have it.',
   'Intervals are 95 % percentile bootstrap intervals of the median (10 000 resamples); P90 interpolates between runs.',
   'Downtime has three clocks: what QEMU reports, from STOP on the source to RESUME on the destination, and the longest silence that a client of the guest sees.',
   'The floor is the memory that is not all zero at the start, sent once by one TCP stream on the same link.',

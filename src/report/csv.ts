@@ -54,6 +54,7 @@ const COLUMNS: Readonly<Record<string, (run: RunRecord, counts: boolean) => Valu
   workPerSec_before: (run) => run.workPerSec.before,
   workPerSec_during: (run) => run.workPerSec.during,
   workPerSec_after: (run) => run.workPerSec.after,
+  lostWorkMs: (run) => run.lostWorkMs,
   app: (run) => run.app?.name,
   ...appColumns('before'),
   ...appColumns('during'),

@@ -47,6 +47,7 @@ function cell(of: Cell): Document {
     downtime_guest_ms: summary(of.downtimeGuestMs),
     transferred_bytes: summary(of.transferredBytes),
     slowdown_ratio: summary(of.slowdownRatio),
+    lost_work_ms: summary(of.lostWorkMs),
     app_p99_ratio: summary(of.appP99Ratio),
     app_throughput_ratio: summary(of.appThroughputRatio),
     lost_pages: of.lostPages,

@@ -137,6 +137,12 @@ const APP_COLUMNS: readonly TableColumn[] = [
   },
 ];
 
+const LOST_WORK_COLUMN: TableColumn = {
+  title: 'lost work',
+  note: 'median, P90',
+  of: (cell) => withP90(cell.lostWorkMs, formatMs),
+};
+
 const LAST_COLUMNS: readonly TableColumn[] = [
   { title: 'lost pages', note: 'sum', of: lostText },
   { title: 'attempts', note: 'all', of: attemptsText },
@@ -163,5 +169,12 @@ export function columnsFor(settings: readonly Setting[]): readonly TableColumn[]
       return appP99Ratio !== null || appThroughputRatio !== null;
     }),
   );
-  return [...COLUMNS, ...(hasApp ? APP_COLUMNS : []), ...LAST_COLUMNS];
+  // Records from before it was kept have none.
+  const hasLostWork = settings.some(({ cells }) => cells.some(({ lostWorkMs }) => lostWorkMs !== null));
+  return [
+    ...COLUMNS,
+    ...(hasLostWork ? [LOST_WORK_COLUMN] : []),
+    ...(hasApp ? APP_COLUMNS : []),
+    ...LAST_COLUMNS,
+  ];
 }

@@ -151,6 +151,7 @@ function recordOf(
       during: tmtMs === null ? null : Math.max(0, 1 - simulated.lostWorkMs / tmtMs),
       after: 1,
     },
+    lostWorkMs: simulated.lostWorkMs,
     app: null,
     coherent: null,
     lostPages: null,

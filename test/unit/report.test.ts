@@ -155,6 +155,7 @@ t.test('one attempt of each run counts, the others are counted', (t) => {
   t.equal(cell.completion!.n, 2, 'a run that could not be carried out is nobody’s failure');
   t.equal(cell.floorRatio!.median.toFixed(3), (5100 / 4300).toFixed(3));
   t.equal(cell.slowdownRatio!.median.toFixed(2), '0.10');
+  t.equal(cell.lostWorkMs, null, 'of records from before it was kept');
   t.end();
 });
 
@@ -169,6 +170,16 @@ t.test('capped, missing and unmeasured cells are shown as such', (t) => {
   const missing = cellOf(records, 'hybrid-2');
   t.match(missing, { completion: null, attempts: { all: 0 }, lostPages: null, slowdownRatio: null });
   t.equal(cellOf(records, 'oracle').slowdownRatio, null, 'not measured, rather than infinite');
+  t.end();
+});
+
+t.test('lost work is told of completed runs, where the records have it', (t) => {
+  const lostTo = (policy: string, lostWorkMs: number) => runRecord({ policy, lostWorkMs });
+  const records = [lostTo('adaptive', 1200), { ...cappedRecord(), lostWorkMs: 9000 }];
+  t.same(cellOf(records, 'adaptive').lostWorkMs!.values, [1200]);
+  const markdownOf = (of: Parameters<typeof reportOf>[0]): string => renderMarkdown(reportOf(of));
+  t.match(markdownOf(records), /\| lost work \|/);
+  t.notMatch(markdownOf(runsOf('adaptive', 5000)), /\| lost work \|/);
   t.end();
 });
 

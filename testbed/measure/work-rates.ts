@@ -23,6 +23,21 @@ export function workPerSec(
   return units / seconds;
 }
 
+/**
+ * How long the guest works, at the rate it had before, for what it did not get done between two moments. Worked example: 100 units a
+ * second before, 60 of them done in 2 s: 1400 ms.
+ */
+export function lostWorkMs(
+  reports: readonly WorkReport[],
+  perSecBefore: number | null,
+  fromMonotonicMs: number,
+  toMonotonicMs: number,
+): number | null {
+  const perSec = workPerSec(reports, fromMonotonicMs, toMonotonicMs);
+  if (perSec === null || perSecBefore === null || perSecBefore <= 0) return null;
+  return (toMonotonicMs - fromMonotonicMs) * (1 - perSec / perSecBefore);
+}
+
 /** The run over time, for figures. */
 export function runSeries(report: ProberReport, startMonotonicMs: number): RunSeries {
   const work = report.work.slice(1).map((each, i) => {

@@ -8,7 +8,7 @@ import type { CoherenceReport } from '../guest/index.ts';
 import { MeasureError } from '../image/index.ts';
 import type { RunSeries } from '../../src/experiment/index.ts';
 import type { ProberReport } from '../measure/index.ts';
-import { runSeries, workPerSec } from '../measure/work-rates.ts';
+import { lostWorkMs, runSeries, workPerSec } from '../measure/work-rates.ts';
 import { type ControllerResult, startController } from './controller.ts';
 import type { ClientClock, MigrationStage } from './migration-stage.ts';
 
@@ -40,6 +40,8 @@ export interface MeasuredRun {
     readonly during: number | null;
     readonly after: number | null;
   };
+  /** From the request to the end of the watch, at the rate before; null without a work reporter. */
+  readonly lostWorkMs: number | null;
   readonly series: RunSeries;
   readonly floorBytes: number;
   readonly floorMs: number;
@@ -152,6 +154,7 @@ export async function measuredMigration(
     watchedToMs: report.stoppedMonotonicMs,
   };
   const rate = (fromMs: number, toMs: number): number | null => workPerSec(report.work, fromMs, toMs);
+  const before = rate(moments.watchedFromMs, startMonotonicMs);
   return {
     controller,
     guestDowntime:
@@ -162,10 +165,11 @@ export async function measuredMigration(
     clientClockUncertaintyMs: clock.uncertaintyMs,
     moments,
     workPerSec: {
-      before: rate(moments.watchedFromMs, startMonotonicMs),
+      before,
       during: rate(beganMs, endedMs),
       after: rate(endMonotonicMs, moments.watchedToMs),
     },
+    lostWorkMs: lostWorkMs(report.work, before, startMonotonicMs, moments.watchedToMs),
     series: runSeries(report, beganMs),
     floorBytes,
     floorMs: (floorBytes / options.goodputBytesPerSec) * 1000,

@@ -18,7 +18,7 @@ import { readResults } from '../../../testbed/experiment/read-results.ts';
 import { ResultsStore } from '../../../testbed/experiment/results-store.ts';
 import { progressOf } from '../../../testbed/experiment/runner.ts';
 import { nextAttempt } from '../../../testbed/traffic/runner.ts';
-import { workPerSec } from '../../../testbed/measure/work-rates.ts';
+import { lostWorkMs, workPerSec } from '../../../testbed/measure/work-rates.ts';
 
 const TEXT = `schema: slackwater/experiment@1
 name: small
@@ -169,6 +169,10 @@ t.test('work that is reported across an edge counts by its share, and a silence 
   t.equal(workPerSec(reports, 150, 200), 100);
   t.equal(workPerSec(reports, 200, 1200), 10);
   t.equal(workPerSec([], 0, 100), null);
+  t.equal(lostWorkMs(reports, 100, 200, 1200), 900, '10 of 100 units were done: the others take 900 ms');
+  t.equal(lostWorkMs(reports, 50, 0, 200), -200, 'twice as much as before');
+  t.equal(lostWorkMs(reports, 0, 200, 1200), null, 'a guest that did nothing before has nothing to lose');
+  t.equal(lostWorkMs([], null, 0, 100), null);
   t.end();
 });
 
