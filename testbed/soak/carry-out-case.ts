@@ -12,8 +12,8 @@ import type { SoakCase } from './soak-case.ts';
 
 export interface SoakResult {
   readonly case: SoakCase;
-  /** Where the guest was found, running. */
-  readonly guestOn: 'source' | 'destination' | 'nowhere';
+  /** Where the guest was found, running; `both` is the worst that can happen. */
+  readonly guestOn: 'source' | 'destination' | 'both' | 'nowhere';
   readonly exitCode: number | null;
   /** In words; none: it held. */
   readonly problems: readonly string[];
@@ -89,6 +89,7 @@ async function migrateAs(
 async function whereIs(stage: Stage): Promise<SoakResult['guestOn']> {
   for (let attempt = 0; attempt < 100; attempt++) {
     const [source, destination] = await Promise.all([ask(stage.source), ask(stage.destination)]);
+    if (source.run === 'running' && destination.run === 'running') return 'both';
     if (destination.run === 'running') return 'destination';
     if (source.run === 'running') return 'source';
     await delay(100);
@@ -109,7 +110,7 @@ function endsAsItShould(scenario: SoakCase['scenario'], exitCode: number | null,
       // Too late, it has completed.
       return exitCode === 130 ? guestOn === 'source' : exitCode === 0 && guestOn === 'destination';
     case 'kill':
-      return guestOn !== 'nowhere';
+      return guestOn === 'source' || guestOn === 'destination';
   }
 }
 
@@ -141,7 +142,7 @@ export async function carryOutCase(soakCase: SoakCase, options: SoakOptions): Pr
   if (!endsAsItShould(soakCase.scenario, exitCode, guestOn)) {
     problems.push(`exit ${String(exitCode)}, the guest is on ${guestOn}: ${stderr.trim().slice(-300)}`);
   }
-  if (guestOn !== 'nowhere') {
+  if (guestOn === 'source' || guestOn === 'destination') {
     const report = await stage.verifyGuest(guestOn);
     if (!report.coherent) {
       problems.push(`${report.badPageCount} pages and ${report.badBlockCount} blocks are lost or stale`);
