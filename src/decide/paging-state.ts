@@ -19,6 +19,9 @@ export interface Departure {
   readonly left: LeftToSend;
 }
 
+/** What the deferred set was chosen for. */
+export type EndsBy = 'precopy' | 'postcopy' | 'none';
+
 export interface PagingState {
   /** The bandwidth that QEMU was told to judge a switchover by; null: none yet. */
   readonly toldBytesPerSec: number | null;
@@ -28,6 +31,7 @@ export interface PagingState {
   readonly sampling: boolean;
   /** When the deferred set was chosen last. */
   readonly chosenAtMs: number;
+  readonly endsBy: EndsBy;
   /** Pages of at least this heat are left out; null: none. */
   readonly leastHeat: number | null;
   /** Post-copy before the pass has ended; null: not decided yet. */

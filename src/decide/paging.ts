@@ -30,7 +30,8 @@ import {
   RESIDUAL_MS,
   residualMs,
 } from './paging-switch.ts';
-import { type DeferralPlan, dirtyBytesWithin, planDeferral } from './page-plan.ts';
+import type { DeferralPlan } from './page-plan.ts';
+import { planEnd } from './page-end.ts';
 import { holdReason } from './reasons.ts';
 import { assumedBytesPerSec } from './start.ts';
 
@@ -46,9 +47,6 @@ const TOLD_RATIO = 0.05;
 /** A pass that takes longer than this many times once over all memory is none. */
 const PASS_RATIO = 1.2;
 
-/** Of what the link carries within the maximum downtime, the part that deferred pages may take: others come on top. */
-const FITTING_RATIO = 0.8;
-
 function deferReason(plan: DeferralPlan, pages: PageSummary): Reason {
   const { leastHeat, deferredBytes, savedBytes } = plan;
   const text =
@@ -62,23 +60,7 @@ function deferReason(plan: DeferralPlan, pages: PageSummary): Reason {
   };
 }
 
-/** Whether deferral goes together with a switchover by pre-copy, by post-copy, or with none that is forecast to be had. */
-function endOf(context: PolicyContext, pages: PageSummary, bandwidthBytesPerSec: number) {
-  const limitMs = transferMsWithin(context.objective.maxDowntimeMs, context.switchoverMs);
-  const fittingBytes = (bandwidthBytesPerSec / 1000) * limitMs * FITTING_RATIO;
-  if (dirtyBytesWithin(pages, limitMs) <= fittingBytes) return { kind: 'precopy', fittingBytes } as const;
-  const mayPostcopy = context.postcopyReady && context.objective.postcopy !== 'forbidden';
-  return mayPostcopy ? ({ kind: 'postcopy' } as const) : ({ kind: 'none' } as const);
-}
-
-/**
- * A guest that writes no more within the maximum downtime than the link carries in it can be finished by pre-copy, which is
- * the safer way: then no more is left out than can be sent while it is stopped.
- */
-function deferAction(context: PolicyContext, pages: PageSummary, bandwidthBytesPerSec: number) {
-  const end = endOf(context, pages, bandwidthBytesPerSec);
-  const mostBytes = end.kind === 'precopy' ? end.fittingBytes : end.kind === 'postcopy' ? Infinity : 0;
-  const plan = planDeferral(pages, bandwidthBytesPerSec, mostBytes);
+function deferAction(plan: DeferralPlan, pages: PageSummary) {
   return { kind: 'defer', leastHeat: plan.leastHeat, reason: deferReason(plan, pages) } as const;
 }
 
@@ -87,16 +69,17 @@ export function beginPaging(
   context: PolicyContext,
   pages: PageSummary,
 ): { state: PagingState; actions: readonly Action[] } | null {
-  const bandwidth = assumedBytesPerSec(context);
-  if (endOf(context, pages, bandwidth).kind === 'none') return null;
-  const defer = deferAction(context, pages, bandwidth);
+  const { endsBy, plan } = planEnd(context, pages, assumedBytesPerSec(context));
+  if (endsBy === 'none') return null;
+  const defer = deferAction(plan, pages);
   return {
     state: {
       toldBytesPerSec: null,
       held: true,
       sampling: true,
       chosenAtMs: 0,
-      leastHeat: defer.leastHeat,
+      endsBy,
+      leastHeat: plan.leastHeat,
       departure: null,
       residualBytes: null,
       carried: null,
@@ -194,10 +177,12 @@ export function stepPaging(
     );
   }
   const going: PagingState = { ...paging, departure };
-  if (nowMs - paging.chosenAtMs < CHOOSE_MS) return keep(state, going, tell);
-  const defer = deferAction(state.context, pages, bandwidth);
-  const chosen = { chosenAtMs: nowMs, leastHeat: defer.leastHeat };
-  return keep(state, { ...going, ...chosen }, [...tell, defer]);
+  const { endsBy, plan } = planEnd(state.context, pages, bandwidth);
+  // Of a guest that has begun to write every look sends pages in vain.
+  const beginsToWrite = endsBy === 'postcopy' && paging.endsBy === 'precopy';
+  if (nowMs - paging.chosenAtMs < CHOOSE_MS && !beginsToWrite) return keep(state, going, tell);
+  const chosen = { chosenAtMs: nowMs, endsBy, leastHeat: plan.leastHeat };
+  return keep(state, { ...going, ...chosen }, [...tell, deferAction(plan, pages)]);
 }
 
 /** It dirties pages about as fast as the link carries them: a guest that was quiet in the pass and is busy now, for instance. */

@@ -6,11 +6,21 @@ import { type BitmapKernels, bitmapBytes, heatBytes, type RingRound } from '../b
 import { HEAT_CLASSES, heatClassOf, type PageSummary, type RoundSet } from '../model/index.ts';
 
 /**
- * Heat over tenths of a second: four windows are its memory. Rise and decay make its fixed point 256 times the share of
- * windows in which a page is dirty: h = h - h/4 + 64 f, so h = 256 f.
+ * Heat over tenths of a second: eight windows are its memory, so that a guest that is busy and quiet by turns of a second has its
+ * pages stay hot through both. Rise and decay make its fixed point 256 times the share of windows in which a page is dirty:
+ * h = h - h/8 + 32 f, so h = 256 f.
  */
 const HEAT_WINDOW_MS = 200;
-const SLOW = { rise: 64, decayShift: 2 };
+const SLOW_SHIFT = 3;
+
+/**
+ * The first windows count for as much as there are of them, in powers of two: else a page that is always dirty would look
+ * half as hot as it is when the migration begins. Window 1: h = 256 f; 2 and 3: h = h - h/2 + 128 f; 4 to 7: quarters.
+ */
+function slowStep(window: number): { readonly rise: number; readonly decayShift: number } {
+  const decayShift = Math.min(SLOW_SHIFT, Math.floor(Math.log2(window)));
+  return { rise: Math.min(255, 256 >> decayShift), decayShift };
+}
 
 /** Heat over single short intervals, eight of them: h = h - h/8 + 32 f. */
 const SHORT_INTERVAL_MS = 60;
@@ -45,6 +55,7 @@ export class PageTracker {
   #hasRound = false;
   #windowMs = 0;
   #watchedMs = 0;
+  #windows = 0;
 
   constructor(kernels: BitmapKernels, pageSizeBytes: number) {
     this.#kernels = kernels;
@@ -82,6 +93,7 @@ export class PageTracker {
     this.#watchedMs += intervalMs;
     const windowEnds = this.#windowMs >= HEAT_WINDOW_MS;
     const windowMs = this.#windowMs;
+    if (windowEnds) this.#windows++;
     const { inMigration } = round;
     for (const block of this.#blocks) this.#fold(block, sums, { intervalMs, windowEnds, inMigration });
     if (windowEnds) this.#windowMs = 0;
@@ -120,7 +132,8 @@ export class PageTracker {
     }
     if (windowEnds) {
       sums.window += kernels.count(window, pageCount);
-      kernels.heat(block.slowHeat, window, pageCount, SLOW.rise, SLOW.decayShift);
+      const { rise, decayShift } = slowStep(this.#windows);
+      kernels.heat(block.slowHeat, window, pageCount, rise, decayShift);
       window.fill(0);
     }
   }

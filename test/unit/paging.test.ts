@@ -129,6 +129,67 @@ t.test('a guest that pre-copy can finish has no more left out than fits into the
   t.end();
 });
 
+t.test('a guest that has just begun to write has its pages left out at once', (t) => {
+  // Dirty in one window of eight so far: 32 MiB of them are 5 MiB in 300 ms, which pre-copy could finish.
+  const leftOut = (dirtyBytes: number): number => {
+    const seen = pages({
+      pagesByHeat: byHeat({ 0: 480, 2: 32 }),
+      pendingPages: null,
+      deferredPages: null,
+      endsRound: null,
+      window: { windowMs: 200, dirtyBytes },
+    });
+    const defer = run([], context({ pages: seen })).find(({ kind }) => kind === 'defer');
+    return defer?.reason.numbers['deferredBytes'] ?? 0;
+  };
+  t.equal(leftOut(8 * MIB), 0, 'no more than the link carries');
+  t.equal(leftOut(40 * MIB), 32 * MIB, 'more: post-copy');
+  t.end();
+});
+
+t.test(
+  'an end by pre-copy that costs too many pages twice is given up for post-copy, where that is allowed',
+  (t) => {
+    const leftOut = (warmMib: number, postcopyReady = true): number => {
+      const seen = pages({
+        // All of the hot ones are written within 300 ms, and an eighth of the warm ones: that fits.
+        pagesByHeat: byHeat({ 0: 504 - warmMib, 2: warmMib, 16: 8 }),
+        pendingPages: null,
+        deferredPages: null,
+        endsRound: null,
+      });
+      const defer = run([], context({ pages: seen, postcopyReady })).find(({ kind }) => kind === 'defer');
+      return defer?.reason.numbers['deferredBytes'] ?? 0;
+    };
+    t.equal(leftOut(32), 8 * MIB, 'two thirds of 32 MiB again are less than 5 %');
+    t.equal(leftOut(64), 72 * MIB, 'of 64 MiB more');
+    t.equal(leftOut(64, false), 8 * MIB);
+    t.end();
+  },
+);
+
+t.test('a guest that begins to write within the pass has its pages left out at the next look', (t) => {
+  const quiet = pages({
+    pagesByHeat: byHeat({ 0: 512 }),
+    pendingPages: null,
+    deferredPages: null,
+    endsRound: null,
+  });
+  const look = { pendingPages: 60_000, deferredPages: 0, endsRound: false };
+  const at = (atMs: number, mib: Readonly<Record<number, number>>, dirtyMib: number) => ({
+    atMs,
+    pages: { ...look, pagesByHeat: byHeat(mib), window: { windowMs: 200, dirtyBytes: dirtyMib * MIB } },
+  });
+  const looks = [at(600, { 0: 512 }, 0), at(800, { 0: 448, 2: 64 }, 40), at(1000, { 0: 448, 4: 64 }, 40)];
+  const defers = run(looks, context({ pages: quiet })).filter(({ kind }) => kind === 'defer');
+  t.same(
+    defers.map(({ reason }) => (reason.numbers['deferredBytes'] ?? 0) / MIB),
+    [0, 0, 64],
+    'before the first byte, at 600 ms, and at 800 ms although it was chosen 200 ms before',
+  );
+  t.end();
+});
+
 t.test('what fits into the maximum downtime at the end of the pass is handed over by pre-copy', (t) => {
   const actions = run([{ atMs: 3000, pages: atEnd(16, 2) }], context());
   t.match(actions.at(-1), { kind: 'hold', hold: false });
