@@ -4,6 +4,7 @@
 import type { PageSummary, PolicyContext } from '../model/index.ts';
 import { transferMsWithin } from './adaptive-state.ts';
 import { type DeferralPlan, dirtyBytesWithin, planDeferral } from './page-plan.ts';
+import { mayGoPostcopy } from './paging-switch.ts';
 import type { EndsBy } from './paging-state.ts';
 
 /** Of what the link carries within the maximum downtime, the part that deferred pages may take: others come on top. */
@@ -36,9 +37,7 @@ export function planEnd(
   const writtenBytes = Math.max(dirtyBytesWithin(pages, limitMs), justWrittenWithin(pages, limitMs));
   const fits = writtenBytes <= fittingBytes;
   const forPrecopy = planDeferral(pages, bandwidthBytesPerSec, fits ? fittingBytes : 0);
-  if (!context.postcopyReady || context.objective.postcopy === 'forbidden') {
-    return { endsBy: fits ? 'precopy' : 'none', plan: forPrecopy };
-  }
+  if (!mayGoPostcopy({ context })) return { endsBy: fits ? 'precopy' : 'none', plan: forPrecopy };
   const forPostcopy = planDeferral(pages, bandwidthBytesPerSec);
   const resendBytes = forPostcopy.savedBytes - forPrecopy.savedBytes;
   return fits && resendBytes <= bytesOf(pages) * PRECOPY_RESENDS

@@ -59,7 +59,7 @@ export function fitsDowntime(left: LeftToSend, { maxDowntimeMs }: Objective): bo
   return precopyDowntimeMs(left) * (1 + DOWNTIME_MARGIN) <= maxDowntimeMs;
 }
 
-export function mayGoPostcopy({ context }: AdaptiveState): boolean {
+export function mayGoPostcopy({ context }: Pick<AdaptiveState, 'context'>): boolean {
   return context.postcopyReady && context.objective.postcopy !== 'forbidden';
 }
 
