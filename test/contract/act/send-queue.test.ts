@@ -124,8 +124,8 @@ t.test('the queue of another process is made short', { skip }, async (t) => {
   await connect();
   t.ok(queue.mayHaveStream());
   const shorten = (paced: boolean): void => queue.shorten(1e6, paced, destination.receivedBytes());
-  // By then what stands in its queue is little beside it.
-  while (destination.receivedBytes() < 64e6) await delay(5);
+  // Queues of 33 and 4 MB (the most that Linux gives) are little beside it, though this receiver wait for its CPU.
+  while (destination.receivedBytes() < 256e6) await delay(5);
   t.ok(queue.hasStream(destination.receivedBytes()));
   t.notOk(queue.hasStream(destination.receivedBytes() * 10), 'it carries something else');
   const elsewhere = SendQueue.open(addon.sockets, instanceOf(pid), other.port);
