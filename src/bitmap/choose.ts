@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Chooses pages by their heat, and puts them into an order. Pure.
+// Chooses pages by their heat, and puts them into an order; and a stretch of those of which nothing is known. Pure.
 
 import type { BitmapKernels } from './kernels.ts';
 import { bitmapBytes } from './kernels.ts';
@@ -24,4 +24,20 @@ export function choosePages(
     kernels.order(heat, bits, pageCount, pages);
     return extentsOf(block, pages);
   });
+}
+
+/**
+ * Of the largest block, its end is kept: Linux lays out at the top of the memory what it reads all the time and writes rarely (the
+ * 1.6 % of its page descriptors, what was read at boot), which nobody sees hot. Seen in a guest of 512 MiB of which the top was
+ * missing: nearly all of the first 80 page requests after RESUME went to its last 5 MiB.
+ */
+const KEPT_RATIO = 1 / 32;
+
+/** So many pages of the largest block, in one stretch before what is kept of its end, which a pass comes to last. Empty: none. */
+export function chooseStretch(blockPages: readonly number[], pages: number): PageExtent[] {
+  const most = Math.max(0, ...blockPages);
+  const end = Math.floor(most * (1 - KEPT_RATIO));
+  const firstPage = Math.max(0, end - Math.round(pages));
+  const pageCount = end - firstPage;
+  return pageCount > 0 ? [{ block: blockPages.indexOf(most), firstPage, pageCount }] : [];
 }

@@ -3,7 +3,7 @@
 
 export { loadAddon } from './addon.ts';
 export type { LoadedAddon, NativeAddon } from './addon.ts';
-export { choosePages } from './choose.ts';
+export { choosePages, chooseStretch } from './choose.ts';
 export type { HeatedBlock } from './choose.ts';
 export { bitmapBytes, heatBytes } from './kernels.ts';
 export type { BitmapKernels } from './kernels.ts';

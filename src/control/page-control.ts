@@ -3,7 +3,15 @@
 // becomes lists of pages. On a stock QEMU there is none of it, and nothing else differs.
 
 import { hasPageLevers, type Journal, LeversError, PageLevers } from '../act/index.ts';
-import { choosePages, encodePageList, loadAddon, RingError, RingReader } from '../bitmap/index.ts';
+import {
+  choosePages,
+  chooseStretch,
+  encodePageList,
+  loadAddon,
+  type PageExtent,
+  RingError,
+  RingReader,
+} from '../bitmap/index.ts';
 import { type Clock, messageOf } from '../common/index.ts';
 import type { Action, DirtySample, PageSummary } from '../model/index.ts';
 import { PageTracker } from '../observe/index.ts';
@@ -128,10 +136,10 @@ export class PageControl {
         this.#holds = action.hold;
         break;
       case 'defer':
-        await this.#levers.defer(action.leastHeat === null ? null : this.#list('slowHeat', action.leastHeat));
+        await this.#levers.defer(this.#deferred(action));
         break;
       case 'pack':
-        await this.#levers.pack(this.#list('fastHeat', 1), action.budgetBytes);
+        await this.#levers.pack(this.#list(this.#hot('fastHeat', 1)), action.budgetBytes);
         break;
     }
     // Blind, nothing is held up: QEMU drops what is not renewed.
@@ -159,15 +167,23 @@ export class PageControl {
     this.#onRound();
   }
 
-  #list(heat: 'slowHeat' | 'fastHeat', leastHeat: number): Uint8Array {
-    const { blocks } = this.#tracker;
-    const heated = blocks.map((block) => ({ pageCount: block.pageCount, heat: block[heat] }));
-    const extents = choosePages(loadAddon().kernels, heated, leastHeat);
-    return encodePageList(
-      this.#ring.layout.pageSizeBytes,
-      blocks.map(({ name }) => name),
-      extents,
-    );
+  /** The list for a deferral; null: nothing is deferred any more. */
+  #deferred({ leastHeat, coldBytes }: Extract<PageAction, { kind: 'defer' }>): Uint8Array | null {
+    const { pageSizeBytes } = this.#ring.layout;
+    const blockPages = this.#tracker.blocks.map(({ pageCount }) => pageCount);
+    const hot = leastHeat === null ? [] : this.#hot('slowHeat', leastHeat);
+    const cold = chooseStretch(blockPages, coldBytes / pageSizeBytes);
+    return hot.length + cold.length === 0 ? null : this.#list([...hot, ...cold]);
+  }
+
+  #hot(heat: 'slowHeat' | 'fastHeat', leastHeat: number): readonly PageExtent[] {
+    const heated = this.#tracker.blocks.map((block) => ({ pageCount: block.pageCount, heat: block[heat] }));
+    return choosePages(loadAddon().kernels, heated, leastHeat);
+  }
+
+  #list(extents: readonly PageExtent[]): Uint8Array {
+    const names = this.#tracker.blocks.map(({ name }) => name);
+    return encodePageList(this.#ring.layout.pageSizeBytes, names, extents);
   }
 
   async #renew(): Promise<void> {

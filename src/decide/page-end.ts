@@ -3,6 +3,8 @@
 
 import type { PageSummary, PolicyContext } from '../model/index.ts';
 import { transferMsWithin } from './adaptive-state.ts';
+import { planCold } from './cold-plan.ts';
+import type { FirstWrites } from './first-writes.ts';
 import { type DeferralPlan, dirtyBytesWithin, planDeferral } from './page-plan.ts';
 import { mayGoPostcopy } from './paging-switch.ts';
 import type { EndsBy } from './paging-state.ts';
@@ -31,6 +33,7 @@ export function planEnd(
   context: PolicyContext,
   pages: PageSummary,
   bandwidthBytesPerSec: number,
+  firstWrites: FirstWrites | null,
 ): { readonly endsBy: EndsBy; readonly plan: DeferralPlan } {
   const limitMs = transferMsWithin(context.objective.maxDowntimeMs, context.switchoverMs);
   const fittingBytes = (bandwidthBytesPerSec / 1000) * limitMs * FITTING_RATIO;
@@ -39,10 +42,16 @@ export function planEnd(
   const forPrecopy = planDeferral(pages, bandwidthBytesPerSec, fits ? fittingBytes : 0);
   if (!mayGoPostcopy({ context })) return { endsBy: fits ? 'precopy' : 'none', plan: forPrecopy };
   const forPostcopy = planDeferral(pages, bandwidthBytesPerSec);
-  const resendBytes = forPostcopy.savedBytes - forPrecopy.savedBytes;
+  const { coldBytes, sparedBytes } = planCold(
+    pages,
+    bandwidthBytesPerSec,
+    forPostcopy.deferredBytes,
+    firstWrites,
+  );
+  const resendBytes = forPostcopy.savedBytes - forPrecopy.savedBytes + sparedBytes;
   return fits && resendBytes <= bytesOf(pages) * PRECOPY_RESENDS
     ? { endsBy: 'precopy', plan: forPrecopy }
-    : { endsBy: 'postcopy', plan: forPostcopy };
+    : { endsBy: 'postcopy', plan: { ...forPostcopy, coldBytes } };
 }
 
 function bytesOf({ pagesByHeat, pageSizeBytes }: PageSummary): number {

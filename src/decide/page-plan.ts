@@ -8,18 +8,20 @@ export interface DeferralPlan {
   /** Pages of at least this heat are left out; null: none is worth it. */
   readonly leastHeat: number | null;
   readonly deferredBytes: number;
-  /** Bytes that are expected not to be sent twice. */
+  /** Bytes of them that are expected not to be sent twice. */
   readonly savedBytes: number;
+  /** Of the pages that were not seen written yet, left out as well (see `planCold`). */
+  readonly coldBytes: number;
 }
 
 /**
  * What a millisecond of a guest's stall for a page costs beside one of total time: it has other things to do, and other
- * vCPUs. A choice, not a measurement.
+ * vCPUs. A choice, between total time and bytes on the one hand and the client's silence on the other (bench/README.md).
  */
-const STALL_WEIGHT = 0.05;
+export const STALL_WEIGHT = 0.075;
 
-/** From a page request to the page, behind the background push; measured 0.5 to 3 ms at 1 Gbit/s. */
-const FAULT_MS = 1;
+/** From a page request to the page, behind the background push; measured 0.4 to 3 ms at 1 Gbit/s. */
+export const FAULT_MS = 1;
 
 /** The chance that a page dirty in a share `f` of windows of `windowMs` is written within `ms`: 1 - (1 - f)^(ms/window). */
 function chanceWithin(f: number, windowMs: number, ms: number): number {
@@ -59,7 +61,7 @@ export function shareOf(heatClass: number): number {
  *
  * for only a page that would have been clean by the end (1 - p) stalls the guest because it was left out. Worked example,
  * 4 KiB at 117 MB/s (s = 35 us), pass and push of 2.2 s each, windows of 200 ms: a page dirty in 15 % of the windows has
- * p = q = 0.59: 0.021 ms saved, 0.012 ms paid: deferred. In 3 %: p = q = 0.15: 0.0053 against 0.0064: sent.
+ * p = q = 0.59: 0.021 ms saved, 0.018 ms paid: deferred. In 3 %: p = q = 0.15: 0.0053 against 0.0096: sent.
  */
 export function planDeferral(
   pages: PageSummary,
@@ -70,7 +72,7 @@ export function planDeferral(
   const bytesPerMs = bandwidthBytesPerSec / 1000;
   const pageMs = pageSizeBytes / bytesPerMs;
   const totalPages = pagesByHeat.reduce((sum, each) => sum + each, 0);
-  let best: DeferralPlan = { leastHeat: null, deferredBytes: 0, savedBytes: 0 };
+  let best: DeferralPlan = { leastHeat: null, deferredBytes: 0, savedBytes: 0, coldBytes: 0 };
   let deferredPages = 0;
   for (let heatClass = pagesByHeat.length - 1; heatClass > 0; heatClass--) {
     const here = pagesByHeat[heatClass] ?? 0;
@@ -87,6 +89,7 @@ export function planDeferral(
       leastHeat: leastHeatOf(heatClass),
       deferredBytes: deferredPages * pageSizeBytes,
       savedBytes: best.savedBytes + here * again * pageSizeBytes,
+      coldBytes: 0,
     };
   }
   return best;

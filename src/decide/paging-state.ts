@@ -2,11 +2,12 @@
 // What the adaptive policy remembers between two looks at the pages of a patched QEMU.
 
 import type { Carried } from './carried.ts';
+import type { FirstWrites } from './first-writes.ts';
 import type { FreshDirt } from './fresh-dirt.ts';
 
-/** What is still to be sent at a sync: what was left out (hot), and the rest of the pass (residual). */
+/** What is still to be sent at a sync: what was left out (deferred), and the rest of the pass (residual). */
 export interface LeftToSend {
-  readonly hotBytes: number;
+  readonly deferredBytes: number;
   readonly residualBytes: number;
   readonly bandwidthBytesPerSec: number;
   /** Of a downtime, what is not transfer. */
@@ -42,4 +43,6 @@ export interface PagingState {
   readonly carried: Carried | null;
   /** Null: no pages were seen yet. */
   readonly freshDirt: FreshDirt | null;
+  /** Null: no pages were seen yet. */
+  readonly firstWrites: FirstWrites | null;
 }

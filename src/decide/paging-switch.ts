@@ -33,10 +33,10 @@ export function leftToSend(
   bandwidthBytesPerSec: number,
   forecast: Forecast,
 ): LeftToSend {
-  const hotBytes = (deferredPages ?? 0) * pageSizeBytes;
+  const deferredBytes = (deferredPages ?? 0) * pageSizeBytes;
   return {
-    hotBytes,
-    residualBytes: (pendingPages ?? 0) * pageSizeBytes - hotBytes,
+    deferredBytes,
+    residualBytes: (pendingPages ?? 0) * pageSizeBytes - deferredBytes,
     bandwidthBytesPerSec,
     overheadMs: forecast.downtimeOverheadMs,
   };
@@ -52,7 +52,7 @@ export function residualMs(left: LeftToSend): number {
 
 /** The downtime if all of it were sent by pre-copy. */
 export function precopyDowntimeMs(left: LeftToSend): number {
-  return transferMs(left.hotBytes + left.residualBytes, left) + left.overheadMs;
+  return transferMs(left.deferredBytes + left.residualBytes, left) + left.overheadMs;
 }
 
 export function fitsDowntime(left: LeftToSend, { maxDowntimeMs }: Objective): boolean {
@@ -64,14 +64,14 @@ export function mayGoPostcopy({ context }: Pick<AdaptiveState, 'context'>): bool
 }
 
 /** What is left in words. */
-export function leftText({ hotBytes, residualBytes }: LeftToSend): string {
-  return `${formatBytes(hotBytes)} of hot and ${formatBytes(residualBytes)} of other pages are left`;
+export function leftText({ deferredBytes, residualBytes }: LeftToSend): string {
+  return `${formatBytes(deferredBytes)} that were left out and ${formatBytes(residualBytes)} of other pages are to be sent`;
 }
 
 /** What is left as the numbers of a reason. */
 export function leftNumbers(left: LeftToSend) {
-  const { hotBytes, residualBytes, bandwidthBytesPerSec } = left;
-  return { hotBytes, residualBytes, bandwidthBytesPerSec, forecastDowntimeMs: precopyDowntimeMs(left) };
+  const { deferredBytes, residualBytes, bandwidthBytesPerSec } = left;
+  return { deferredBytes, residualBytes, bandwidthBytesPerSec, forecastDowntimeMs: precopyDowntimeMs(left) };
 }
 
 /** The share of the memory gone through so far that crossed the link: pages that are all zero do so as a few bytes. */
@@ -116,7 +116,7 @@ export function depart(
   const { options, context } = state;
   const bandwidth = left.bandwidthBytesPerSec;
   const most = mostCarried(carried);
-  const pushMs = transferMs(left.hotBytes + left.residualBytes, left);
+  const pushMs = transferMs(left.deferredBytes + left.residualBytes, left);
   const pace = most === null ? bandwidth : most * PACE_RATIO;
   const room = makeRoom(options, context, pace, { pushMs, tmtMs: nowMs + pushMs });
   const packMs = options.hotFirst ? options.packMs : 0;

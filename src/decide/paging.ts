@@ -15,6 +15,7 @@ import type {
 } from '../model/index.ts';
 import { type AdaptiveState, HOLD_DOWNTIME_LIMIT_MS, result, transferMsWithin } from './adaptive-state.ts';
 import { stepCarried } from './carried.ts';
+import { stepFirstWrites } from './first-writes.ts';
 import { stepFreshDirt } from './fresh-dirt.ts';
 import type { PagingState } from './paging-state.ts';
 import {
@@ -48,20 +49,22 @@ const TOLD_RATIO = 0.05;
 const PASS_RATIO = 1.2;
 
 function deferReason(plan: DeferralPlan, pages: PageSummary): Reason {
-  const { leastHeat, deferredBytes, savedBytes } = plan;
+  const { leastHeat, deferredBytes, savedBytes, coldBytes } = plan;
   const text =
     leastHeat === null
       ? 'no page is worth leaving out of the first pass'
       : `leaving ${formatBytes(deferredBytes)} of hot pages out of the first pass: ${formatBytes(savedBytes)} of them ` +
         'would have to be sent twice';
+  const cold = `; ${formatBytes(coldBytes)} of cold ones, too: while they are sent, too many of the others are written`;
   return {
-    text,
-    numbers: { deferredBytes, savedBytes, leastHeat: leastHeat ?? 0, watchedMs: pages.watchedMs },
+    text: coldBytes > 0 ? text + cold : text,
+    numbers: { deferredBytes, savedBytes, coldBytes, leastHeat: leastHeat ?? 0, watchedMs: pages.watchedMs },
   };
 }
 
 function deferAction(plan: DeferralPlan, pages: PageSummary) {
-  return { kind: 'defer', leastHeat: plan.leastHeat, reason: deferReason(plan, pages) } as const;
+  const { leastHeat, coldBytes } = plan;
+  return { kind: 'defer', leastHeat, coldBytes, reason: deferReason(plan, pages) } as const;
 }
 
 /** The first actions, before the migration begins; null where leaving pages out leads nowhere. */
@@ -69,7 +72,7 @@ export function beginPaging(
   context: PolicyContext,
   pages: PageSummary,
 ): { state: PagingState; actions: readonly Action[] } | null {
-  const { endsBy, plan } = planEnd(context, pages, assumedBytesPerSec(context));
+  const { endsBy, plan } = planEnd(context, pages, assumedBytesPerSec(context), null);
   if (endsBy === 'none') return null;
   const defer = deferAction(plan, pages);
   return {
@@ -84,6 +87,7 @@ export function beginPaging(
       residualBytes: null,
       carried: null,
       freshDirt: null,
+      firstWrites: null,
     },
     actions: [
       {
@@ -153,7 +157,11 @@ export function stepPaging(
   if (status !== 'active' || bandwidth === null) return keep(state, before);
   if (pages === null) return departInTime(state, before, nowMs) ?? keep(state, before);
   const tell = tellBandwidth(state, before, forecast);
-  const seen = { ...before, freshDirt: stepFreshDirt(before.freshDirt, observation, pages) };
+  const seen = {
+    ...before,
+    freshDirt: stepFreshDirt(before.freshDirt, observation, pages),
+    firstWrites: stepFirstWrites(before.firstWrites, observation, pages),
+  };
   const paging: PagingState = tell.length > 0 ? { ...seen, toldBytesPerSec: bandwidth } : seen;
   if (pages.endsRound === true) {
     return atRoundEnd(state, paging, nowMs, pages, forecast, bandwidth, tell);
@@ -177,7 +185,7 @@ export function stepPaging(
     );
   }
   const going: PagingState = { ...paging, departure };
-  const { endsBy, plan } = planEnd(state.context, pages, bandwidth);
+  const { endsBy, plan } = planEnd(state.context, pages, bandwidth, paging.firstWrites);
   // Of a guest that has begun to write every look sends pages in vain.
   const beginsToWrite = endsBy === 'postcopy' && paging.endsBy === 'precopy';
   if (nowMs - paging.chosenAtMs < CHOOSE_MS && !beginsToWrite) return keep(state, going, tell);
@@ -226,7 +234,7 @@ function atRoundEnd(
 function asOnStock(state: AdaptiveState, reason: Reason): PolicyStep<AdaptiveState> {
   return result(state, { kind: 'holding', stuckRounds: 0 }, [
     { kind: 'set-parameters', change: { downtimeLimitMs: HOLD_DOWNTIME_LIMIT_MS }, reason: holdReason() },
-    { kind: 'defer', leastHeat: null, reason },
+    { kind: 'defer', leastHeat: null, coldBytes: 0, reason },
     {
       kind: 'hold',
       hold: false,

@@ -45,8 +45,16 @@ export type Action =
   | { readonly kind: 'end-pacing'; readonly reason: Reason }
   /** Hold QEMU's switchover, or let go of it (patched QEMU). `sampleMs`: look at the pages that often within a round. */
   | { readonly kind: 'hold'; readonly hold: boolean; readonly sampleMs: number; readonly reason: Reason }
-  /** Leave the pages of at least that heat out of pre-copy; null: none any more (patched QEMU). */
-  | { readonly kind: 'defer'; readonly leastHeat: number | null; readonly reason: Reason }
+  /**
+   * Leave the pages of at least that heat out of pre-copy, and so much of the memory beside them, in one stretch; null: none any more
+   * (patched QEMU).
+   */
+  | {
+      readonly kind: 'defer';
+      readonly leastHeat: number | null;
+      readonly coldBytes: number;
+      readonly reason: Reason;
+    }
   /** Post-copy is to send the pages that the guest touches first before any other, so many of them while it is stopped. */
   | { readonly kind: 'pack'; readonly budgetBytes: number; readonly reason: Reason }
   /** Stop the guest so that pre-copy converges, as some peers do: a blackout of seconds. Never wanted by our own policy. */

@@ -32,6 +32,7 @@ t.test('what is written again and again is left out, what is written now and the
     leastHeat: null,
     deferredBytes: 0,
     savedBytes: 0,
+    coldBytes: 0,
   });
   t.end();
 });
@@ -234,8 +235,8 @@ t.test(
     t.notOk(kindsOf(run([...looks, { atMs: 2850 }], context())).includes('start-postcopy'), 'not at once');
     const actions = run([...looks, { atMs: 2861 }], context());
     t.same(kindsOf(actions).slice(-3), ['set-parameters', 'pack', 'start-postcopy']);
-    const { hotBytes, residualBytes } = actions.at(-1)?.reason.numbers ?? {};
-    t.equal(hotBytes, 64 * MIB);
+    const { deferredBytes, residualBytes } = actions.at(-1)?.reason.numbers ?? {};
+    t.equal(deferredBytes, 64 * MIB);
     t.ok((residualBytes ?? 0) > 2 * MIB && (residualBytes ?? 0) < 4 * MIB, 'what the link carries meanwhile');
     const half = [{ atMs: 2800, pages: middle(64, 10), zeroMib: 512 }];
     const zeros = run([...half, { atMs: 2830 }], context());
@@ -265,6 +266,58 @@ t.test(
       last(middle(64, 2), { postcopyReady: false }).includes('start-postcopy'),
       'there is no post-copy',
     );
+    t.end();
+  },
+);
+
+t.test('where all the memory is written now and then, some of what is cold is left to the push', (t) => {
+  const look = (atMs: number, unseenMib: number) => ({
+    atMs,
+    pages: {
+      pendingPages: 100_000,
+      deferredPages: 100 * PAGES_PER_MIB,
+      endsRound: false,
+      pagesByHeat: byHeat({ 0: unseenMib, 16: 512 - unseenMib }),
+    },
+  });
+  const coldMib = (unseenMib: number, postcopyReady = true): number => {
+    const defers = run([look(1000, 412), look(1500, unseenMib)], context({ postcopyReady })).filter(
+      ({ kind }) => kind === 'defer',
+    );
+    return (defers.at(-1)?.reason.numbers['coldBytes'] ?? 0) / MIB;
+  };
+  // 0.01 % of them in each ms, a sixth of those that a pass has sent by its end. Of 512 MiB a third is left to the push, 120 hot.
+  t.ok(coldMib(392) > 40 && coldMib(392) < 50, String(coldMib(392)));
+  t.equal(coldMib(412), 0, 'none of them is written');
+  t.equal(coldMib(411), 0, 'hardly any of them is');
+  t.equal(coldMib(392, false), 0, 'no push to leave them to');
+  t.end();
+});
+
+t.test(
+  'an end by pre-copy is given up for the pages, too, that are not seen written before they are sent',
+  (t) => {
+    const leftOut = (unseenMib: number): number => {
+      const look = (atMs: number, mib: number) => ({
+        atMs,
+        pages: {
+          pendingPages: 60_000,
+          deferredPages: 0,
+          endsRound: false,
+          pagesByHeat: byHeat({ 0: mib, 1: 504 - mib, 16: 8 }),
+        },
+      });
+      const before = pages({
+        ...look(0, 480).pages,
+        pendingPages: null,
+        deferredPages: null,
+        endsRound: null,
+      });
+      const actions = run([look(400, 480), look(900, unseenMib)], context({ pages: before }));
+      return actions.findLast(({ kind }) => kind === 'defer')?.reason.numbers['deferredBytes'] ?? 0;
+    };
+    t.equal(leftOut(479), 8 * MIB, 'one MiB of them in half a second');
+    t.equal(leftOut(464), 48 * MIB, 'sixteen: post-copy');
     t.end();
   },
 );
