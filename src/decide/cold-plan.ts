@@ -15,7 +15,7 @@ const LEAST_SPARED = 0.01;
  *
  *     x N r s  >  STALL_WEIGHT FAULT_MS r (1 - x) N
  *
- * Worked example, 4 KiB at 117 MB/s (s = 35 us), 0.075 and 1 ms: 0.075 / (0.075 + 0.035) = 0.68; at ten times the bandwidth 0.96.
+ * Worked example, 4 KiB at 117 MB/s (s = 35 us), 0.05 and 1 ms: 0.05 / (0.05 + 0.035) = 0.59; at ten times the bandwidth 0.93.
  */
 export function worthSendingShare(pageSizeBytes: number, bandwidthBytesPerSec: number): number {
   const stallMs = STALL_WEIGHT * FAULT_MS;
@@ -34,7 +34,7 @@ export interface ColdPlan {
  * it before its end, a share is written by then; cut short when a share x is sent it has x^2 of them sent twice.
  *
  * Worked example: 450 MiB not seen written of 512 at 117 MB/s, a pass of 4 s, 4 in 100,000 written per ms: 7.8 % of them, 34.9 MiB. Cut
- * short at x = 0.68: 18.8 MiB spared, more than 5.1; 164 MiB are left then, of which 50 MiB are hot: 114 MiB.
+ * short at x = 0.59: 22.8 MiB spared, more than 5.1; 210 MiB are left then, of which 50 MiB are hot: 160 MiB.
  */
 export function planCold(
   { pagesByHeat, pageSizeBytes }: PageSummary,
