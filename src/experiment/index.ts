@@ -35,6 +35,7 @@ export { scaledTimeFactor } from './scaled-time.ts';
 export * from './traffic/index.ts';
 export * from './workload/index.ts';
 export {
+  type Bound,
   CONTROL_GUEST_NAME,
   type ControlPlan,
   type Experiment,

@@ -20,6 +20,7 @@ import {
 import type { Objective } from '../model/index.ts';
 import { ExperimentError } from './errors.ts';
 import { IPV4_IN_NETWORK, isInNetwork, LINK, MEMORY, PROGRAM, WORKLOAD } from './kinds.ts';
+import { readBounds } from './parse-bounds.ts';
 import { readObjective, readPolicy, readPolicyText } from './parse-policies.ts';
 import { ORACLE } from './oracle.ts';
 import { linkSlug } from './run-key.ts';
@@ -44,6 +45,7 @@ const KEYS = [
   'seed',
   'control',
   'hosts',
+  'bounds',
 ] as const;
 
 const DEFAULT_SETTLE_MS = 2000;
@@ -59,14 +61,21 @@ export function parseExperiment(text: string, fileName: string): Experiment {
   const reader = new YamlReader(text);
   const fields = reader.fields(reader.root, KEYS);
   const objective = readObjective(reader, fields.objective);
+  const guests = readDistinct(reader, fields.guests, (place) => readGuest(reader, place), nameOf);
+  const policies = readDistinct(
+    reader,
+    fields.policies,
+    (place) => readPolicy(reader, place, objective),
+    nameOf,
+  );
   const experiment: Experiment = {
     schema: reader.required(fields.schema, choiceKind(EXPERIMENT_SCHEMA)),
     name: reader.required(fields.name, NAME),
     title: reader.required(fields.title, TEXT_LINE),
     about: reader.optional(fields.about, ANY_TEXT, null),
-    guests: readDistinct(reader, fields.guests, (place) => readGuest(reader, place), nameOf),
+    guests,
     links: readDistinct(reader, fields.links, (place) => reader.required(place, LINK), linkSlug),
-    policies: readDistinct(reader, fields.policies, (place) => readPolicy(reader, place, objective), nameOf),
+    policies,
     objective,
     maxBandwidthBytesPerSec: reader.optional(fields.bandwidth, RATE, null),
     repeats: reader.required(fields.repeats, integerKind(1, 1000)),
@@ -77,6 +86,7 @@ export function parseExperiment(text: string, fileName: string): Experiment {
     seed: reader.optional(fields.seed, integerKind(0, 2 ** 31 - 1), DEFAULT_SEED),
     control: readControl(reader, fields.control, objective),
     hosts: fields.hosts.node === null ? null : readHosts(reader, fields.hosts),
+    bounds: readBounds(reader, fields.bounds, guests, policies),
   };
   if (reader.problems.length > 0) throw new ExperimentError(fileName, reader.problems);
   return experiment;

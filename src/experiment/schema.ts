@@ -66,6 +66,22 @@ export interface ControlPlan {
   readonly policy: ExperimentPolicy;
 }
 
+/** What the medians of these guests under that policy are to keep; null: nothing is asked of that figure. */
+export interface Bound {
+  readonly guests: readonly string[];
+  readonly policy: string;
+  /** Total migration time at most so many times the floor of the same run. */
+  readonly floorRatio: number | null;
+  /** Bytes sent at most so many times the memory that has to cross. */
+  readonly bytesRatio: number | null;
+  readonly downtimeGuestMs: number | null;
+  readonly downtimeStopToResumeMs: number | null;
+  /** Lost work at most so many times that under another policy. */
+  readonly lostWork: { readonly ratio: number; readonly of: string } | null;
+  /** No run may use post-copy. */
+  readonly isByPrecopy: boolean;
+}
+
 export interface Experiment {
   readonly schema: typeof EXPERIMENT_SCHEMA;
   readonly name: string;
@@ -91,4 +107,6 @@ export interface Experiment {
   readonly control: ControlPlan | null;
   /** Null: namespaces on one machine. */
   readonly hosts: ExperimentHosts | null;
+  /** Empty: the report judges by what is claimed of the adaptive policy alone. */
+  readonly bounds: readonly Bound[];
 }

@@ -53,6 +53,8 @@ export interface Cell {
   readonly transferredBytes: Summary | null;
   /** TMT / floor of the same run. */
   readonly floorRatio: Summary | null;
+  /** Bytes sent / memory that has to cross, of the same run. */
+  readonly bytesRatio: Summary | null;
   /** 1 - work during / work before; of all counting runs: a migration that does not end slows the guest, too. */
   readonly slowdownRatio: Summary | null;
   /** What the guest did not get done because of the migration, as time at its rate before; of completed runs. */
@@ -133,6 +135,7 @@ function cellOf(
     downtimeGuestMs: of(completed, (run) => run.downtimeGuestMs),
     transferredBytes: of(completed, (run) => run.transferredBytes),
     floorRatio: of(completed, (run) => over(run.tmtMs, run.floorMs)),
+    bytesRatio: of(completed, (run) => over(run.transferredBytes, run.floorBytes)),
     slowdownRatio: guestsByTurns.includes(guest) ? null : of(runs, slowdownOf),
     lostWorkMs: guestsByTurns.includes(guest) ? null : of(completed, (run) => run.lostWorkMs),
     appP99Ratio: of(runs, ({ app }) => over(app?.during?.p99Ms, app?.before?.p99Ms)),

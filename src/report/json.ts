@@ -41,6 +41,7 @@ function cell(of: Cell): Document {
     disturbed_runs: of.disturbedRuns,
     tmt_ms: summary(of.tmtMs),
     floor_ratio: summary(of.floorRatio),
+    bytes_ratio: summary(of.bytesRatio),
     regret: of.regret,
     downtime_qemu_ms: summary(of.downtimeQemuMs),
     downtime_stop_to_resume_ms: summary(of.downtimeStopToResumeMs),

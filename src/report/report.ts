@@ -2,6 +2,7 @@
 // A result set with everything that is worked out from it; what is printed only formats this.
 
 import { type Against, againstRivals } from './against.ts';
+import { checkBounds } from './bounds.ts';
 import { type Setting, settingsOf } from './cells.ts';
 import { type ControlNoise, controlNoise } from './noise.ts';
 import type { Random } from '../common/index.ts';
@@ -17,6 +18,19 @@ export interface Report {
   readonly against: readonly Against[];
 }
 
+/** Where an experiment asks something of its own, what it cannot tell of the claims on the adaptive policy is no news. */
+function verdictsOf(
+  settings: readonly Setting[],
+  { bounds = [], ours }: ResultSet,
+  random: Random,
+): Verdict[] {
+  const bounded = checkBounds(settings, bounds);
+  const isBounded = ({ guest, policy }: Verdict): boolean =>
+    bounded.some((verdict) => verdict.guest === guest && verdict.policy === policy);
+  const claimed = checkClaims(settings, ours, random);
+  return [...bounded, ...claimed.filter((verdict) => verdict.state !== 'open' || !isBounded(verdict))];
+}
+
 /** Never throws on records: what is missing or was not measured is absent from the report. */
 export function buildReport(set: ResultSet, random: Random): Report {
   const { reasons = [] } = set;
@@ -25,7 +39,7 @@ export function buildReport(set: ResultSet, random: Random): Report {
     set,
     settings,
     controls: controlNoise(set.records, random),
-    verdicts: checkClaims(settings, set.ours, random).map((verdict) => withReason(verdict, reasons)),
+    verdicts: verdictsOf(settings, set, random).map((verdict) => withReason(verdict, reasons)),
     against: againstRivals(settings, set.ours, random),
   };
 }

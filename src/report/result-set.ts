@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a report is made of, and which of its attempts count.
 
-import { type ExperimentPolicy, latestAttempts, ORACLE, type RunRecord } from '../experiment/index.ts';
+import {
+  type Bound,
+  type ExperimentPolicy,
+  latestAttempts,
+  ORACLE,
+  type RunRecord,
+} from '../experiment/index.ts';
 import type { Reason } from './claims.ts';
 
 /** One experiment carried out once, on one machine. */
@@ -19,6 +25,8 @@ export interface ResultSet {
   /** Guests that are busy and quiet by turns: the work in a stretch before the migration is no measure of what it cost them. */
   readonly guestsByTurns?: readonly string[];
   readonly records: readonly RunRecord[];
+  /** What the experiment asks of its figures; nothing when absent. */
+  readonly bounds?: readonly Bound[];
   /** Why claims do not hold, for those that do not. */
   readonly reasons?: readonly Reason[];
   /** How often a run was carried out that the machine disturbed; the experiments' default when absent. */

@@ -5,7 +5,7 @@
 
 import { formatMs } from '../common/index.ts';
 import { alwaysCompleted, type Cell, type Setting } from './cells.ts';
-import type { Claim } from './claims.ts';
+import type { AdaptiveClaim, Claim } from './claims.ts';
 import { count, formatChange, formatInterval, formatRatio } from './format.ts';
 import type { Random } from '../common/index.ts';
 import { ORACLE, STOCK_PRECOPY } from './result-set.ts';
@@ -29,7 +29,7 @@ export interface Verdict {
 export const MAX_TMT_RATIO = 1.03;
 
 /** Fewer runs have no interval worth the name. */
-const LEAST_RUNS = 3;
+export const LEAST_RUNS = 3;
 
 /** What is held against the others, and what it is held against. */
 interface Contest {
@@ -37,9 +37,9 @@ interface Contest {
   readonly rivals: readonly Cell[];
 }
 
-type Judgement = Pick<Verdict, 'state' | 'text' | 'numbers'>;
+export type Judgement = Pick<Verdict, 'state' | 'text' | 'numbers'>;
 
-function open(text: string): Judgement {
+export function open(text: string): Judgement {
   return { state: 'open', text, numbers: {} };
 }
 
@@ -132,7 +132,7 @@ function formatRatio3(ratio: number): string {
 }
 
 /** Not finishing cannot be made up for by a good median of the rest. */
-function unfinished(own: Cell): Judgement | null {
+export function unfinished(own: Cell): Judgement | null {
   const { completion } = own;
   if (completion === null || completion.rate === 1) return null;
   const { successes, n } = completion;
@@ -146,7 +146,7 @@ function unfinished(own: Cell): Judgement | null {
 
 function checkOwn(setting: Setting, contest: Contest, random: Random): Verdict[] {
   const { own } = contest;
-  const verdict = (claim: Claim, judgement: Judgement): Verdict => ({
+  const verdict = (claim: AdaptiveClaim, judgement: Judgement): Verdict => ({
     guest: setting.guest,
     link: setting.link,
     policy: own.policy,
@@ -160,7 +160,7 @@ function checkOwn(setting: Setting, contest: Contest, random: Random): Verdict[]
       verdict('lowest-tmt', open(`whether pre-copy converges is not known: no run of ${STOCK_PRECOPY}`)),
     ];
   }
-  const claims: readonly Claim[] = alwaysCompleted(precopy)
+  const claims: readonly AdaptiveClaim[] = alwaysCompleted(precopy)
     ? ['no-slower-than-precopy']
     : ['lowest-tmt', 'lowest-client-downtime'];
   if (own.runs.length === 0) return claims.map((claim) => verdict(claim, open('no run')));

@@ -92,6 +92,7 @@ t.test('what a file leaves out has defaults', (t) => {
     maxAttempts: 3,
     seed: 1,
     hosts: null,
+    bounds: [],
   });
   t.equal(guests[0]?.vcpus, 1);
   t.match(control, { everyRuns: 10, policy: { name: 'qemu-default' } });
@@ -124,6 +125,9 @@ objective: { max_downtime: 1s } => 9: objective.max_downtime: unknown key; did y
 objective: { allow-downtime: 200ms } => 9: objective.allow-downtime: expected an allow-downtime no lower than max-downtime (300 ms), got 200 ms
 capp: 3s => 9: capp: unknown key; did you mean cap?
 control: { rate: 3 } => 9: control.rate: unknown key; expected one of every, policy
+bounds: [] => 9: bounds: expected a list of one or more, got an empty list
+bounds: [{ guests: [nobody], policy: adaptive }] => 9: bounds[0].guests[0]: expected one, got "nobody"
+bounds: [{ guests: [one], policy: adaptive, lost-work: 0.5 }] => 9: bounds[0].lost-work: expected a mapping, got 0.5
 bandwidth: *fast => 9: bandwidth: there is no anchor &fast
 `;
 

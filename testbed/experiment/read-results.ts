@@ -63,6 +63,7 @@ export function readResults(directory: string): ResultSet {
       .filter(({ workload }) => isByTurns(workload, experimentPath))
       .map(({ name }) => name),
     reasons: existsSync(reasonsPath) ? parseReasons(read(reasonsPath), REASONS_FILE, experiment) : [],
+    bounds: experiment.bounds,
     maxAttempts: experiment.maxAttempts,
     records: existsSync(recordsPath) ? parseRunRecords(read(recordsPath)) : [],
     commands: `slackwater-testbed experiment run ${experiment.name}.yaml\nslackwater-testbed report DIR`,
