@@ -25,8 +25,7 @@ function verdictsOf(
   random: Random,
 ): Verdict[] {
   const bounded = checkBounds(settings, bounds);
-  const isBounded = ({ guest, policy }: Verdict): boolean =>
-    bounded.some((verdict) => verdict.guest === guest && verdict.policy === policy);
+  const isBounded = ({ guest }: Verdict): boolean => bounded.some((verdict) => verdict.guest === guest);
   const claimed = checkClaims(settings, ours, random);
   return [...bounded, ...claimed.filter((verdict) => verdict.state !== 'open' || !isBounded(verdict))];
 }
