@@ -3,53 +3,12 @@
 
 import t from 'tap';
 import { createAdaptivePolicy } from '../../src/decide/index.ts';
-import { planDeferral } from '../../src/decide/page-plan.ts';
 import { initForecast, stepForecast } from '../../src/forecast/index.ts';
 import type { Action, PageSummary, PolicyContext, PolicyStep } from '../../src/model/index.ts';
-import { HEAT_CLASSES, heatClassOf, leastHeatOf } from '../../src/model/index.ts';
+import { leastHeatOf } from '../../src/model/index.ts';
 import { GIGABIT_BYTES_PER_SEC, MIB, observation } from './support/observation.ts';
 import { byHeat, pages, PAGES_PER_MIB } from './support/pages.ts';
 import { OBJECTIVE, policyContext } from './support/policy-context.ts';
-
-t.test('classes of heat cover all of it, each once', (t) => {
-  const classes = Array.from({ length: 256 }, (_, heat) => heatClassOf(heat));
-  t.equal(classes[0], 0);
-  t.equal(classes[255], HEAT_CLASSES - 1);
-  t.ok(classes.every((heatClass, heat) => leastHeatOf(heatClass) <= heat));
-  t.ok(classes.every((heatClass, heat) => heatClass === 16 || leastHeatOf(heatClass + 1) > heat));
-  t.end();
-});
-
-t.test('what is written again and again is left out, what is written now and then is not', (t) => {
-  const plan = planDeferral(
-    pages({ pagesByHeat: byHeat({ 0: 192, 1: 256, 12: 64 }) }),
-    GIGABIT_BYTES_PER_SEC,
-  );
-  t.equal(plan.leastHeat, leastHeatOf(12));
-  t.equal(plan.deferredBytes, 64 * MIB);
-  t.ok(plan.savedBytes > 60 * MIB, 'nearly all of it would have been sent twice');
-  t.same(planDeferral(pages({}), GIGABIT_BYTES_PER_SEC), {
-    leastHeat: null,
-    deferredBytes: 0,
-    savedBytes: 0,
-    coldBytes: 0,
-  });
-  t.end();
-});
-
-t.test('a set of half the memory that is rewritten every 1.3 s is left out, all of it', (t) => {
-  // Dirty in one window of six or seven, so that its pages are hot to cool, by when they were written last.
-  const summary = pages({ pagesByHeat: byHeat({ 0: 256, 2: 85, 3: 85, 4: 86 }) });
-  t.equal(planDeferral(summary, GIGABIT_BYTES_PER_SEC).deferredBytes, 256 * MIB);
-  t.end();
-});
-
-t.test('on a faster link less is left out: a page is soon sent, and soon sent again', (t) => {
-  const summary = pages({ pagesByHeat: byHeat({ 0: 256, 3: 256 }) });
-  t.equal(planDeferral(summary, GIGABIT_BYTES_PER_SEC).deferredBytes, 256 * MIB);
-  t.equal(planDeferral(summary, 100 * GIGABIT_BYTES_PER_SEC).deferredBytes, 0);
-  t.end();
-});
 
 interface Look {
   readonly atMs: number;
@@ -273,58 +232,6 @@ t.test(
       last(middle(64, 2), { postcopyReady: false }).includes('start-postcopy'),
       'there is no post-copy',
     );
-    t.end();
-  },
-);
-
-t.test('where all the memory is written now and then, some of what is cold is left to the push', (t) => {
-  const look = (atMs: number, unseenMib: number) => ({
-    atMs,
-    pages: {
-      pendingPages: 100_000,
-      deferredPages: 100 * PAGES_PER_MIB,
-      endsRound: false,
-      pagesByHeat: byHeat({ 0: unseenMib, 16: 512 - unseenMib }),
-    },
-  });
-  const coldMib = (unseenMib: number, postcopyReady = true): number => {
-    const defers = run([look(1000, 412), look(1500, unseenMib)], context({ postcopyReady })).filter(
-      ({ kind }) => kind === 'defer',
-    );
-    return (defers.at(-1)?.reason.numbers['coldBytes'] ?? 0) / MIB;
-  };
-  // 0.01 % of them in each ms, a sixth of those that a pass has sent by its end. Of 512 MiB two fifths are left to the push, 120 hot.
-  t.ok(coldMib(392) > 86 && coldMib(392) < 96, String(coldMib(392)));
-  t.equal(coldMib(412), 0, 'none of them is written');
-  t.equal(coldMib(411), 0, 'hardly any of them is');
-  t.equal(coldMib(392, false), 0, 'no push to leave them to');
-  t.end();
-});
-
-t.test(
-  'an end by pre-copy is given up for the pages, too, that are not seen written before they are sent',
-  (t) => {
-    const leftOut = (unseenMib: number): number => {
-      const look = (atMs: number, mib: number) => ({
-        atMs,
-        pages: {
-          pendingPages: 60_000,
-          deferredPages: 0,
-          endsRound: false,
-          pagesByHeat: byHeat({ 0: mib, 1: 504 - mib, 16: 8 }),
-        },
-      });
-      const before = pages({
-        ...look(0, 480).pages,
-        pendingPages: null,
-        deferredPages: null,
-        endsRound: null,
-      });
-      const actions = run([look(400, 480), look(900, unseenMib)], context({ pages: before }));
-      return actions.findLast(({ kind }) => kind === 'defer')?.reason.numbers['deferredBytes'] ?? 0;
-    };
-    t.equal(leftOut(479), 8 * MIB, 'one MiB of them in half a second');
-    t.equal(leftOut(464), 48 * MIB, 'sixteen: post-copy');
     t.end();
   },
 );
