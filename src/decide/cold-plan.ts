@@ -17,12 +17,12 @@ const LEAST_SPARED = 0.01;
  *
  * Worked example, 4 KiB at 117 MB/s (s = 35 us), 0.05 and 1 ms: 0.05 / (0.05 + 0.035) = 0.59; at ten times the bandwidth 0.93.
  */
-export function worthSendingShare(pageSizeBytes: number, bandwidthBytesPerSec: number): number {
+function worthSendingShare(pageSizeBytes: number, bandwidthBytesPerSec: number): number {
   const stallMs = STALL_WEIGHT * FAULT_MS;
   return stallMs / (stallMs + (pageSizeBytes / bandwidthBytesPerSec) * 1000);
 }
 
-export interface ColdPlan {
+interface ColdPlan {
   /** Of what was not seen written yet, to be left out of the pass. */
   readonly coldBytes: number;
   /** What that spares of being sent twice. */

@@ -52,12 +52,12 @@ function deferReason(plan: DeferralPlan, pages: PageSummary): Reason {
   const { leastHeat, deferredBytes, savedBytes, coldBytes } = plan;
   const text =
     leastHeat === null
-      ? 'no page is worth leaving out of the first pass'
+      ? 'no hot page is worth leaving out of the first pass'
       : `leaving ${formatBytes(deferredBytes)} of hot pages out of the first pass: ${formatBytes(savedBytes)} of them ` +
         'would have to be sent twice';
-  const cold = `; ${formatBytes(coldBytes)} of cold ones, too: while they are sent, too many of the others are written`;
+  const cold = `leaving ${formatBytes(coldBytes)} of cold memory to post-copy: while it is sent, too much of the rest is written`;
   return {
-    text: coldBytes > 0 ? text + cold : text,
+    text: coldBytes > 0 ? `${text}; ${cold}` : text,
     numbers: { deferredBytes, savedBytes, coldBytes, leastHeat: leastHeat ?? 0, watchedMs: pages.watchedMs },
   };
 }

@@ -1,12 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // What an experiment asks of its figures, out of its file: `bounds` that the medians are to keep.
 
-import { choiceKind, durationKind, type FilePlace, type YamlReader } from '../common/index.ts';
+import {
+  choiceKind,
+  durationKind,
+  type FilePlace,
+  type Kind,
+  nameAmong,
+  type YamlReader,
+} from '../common/index.ts';
 import type { Bound, ExperimentGuest, ExperimentPolicy } from './schema.ts';
 import { numberKind } from './workload/kinds.ts';
 
 const MULTIPLE = numberKind('a multiple such as 1.1', (value) => value > 0 && value < 1000);
 const DURATION = durationKind('1ms', '24h');
+
+const FIGURES = ['total', 'bytes', 'client-downtime', 'stop-to-resume', 'lost-work', 'by'] as const;
 
 export function readBounds(
   reader: YamlReader,
@@ -15,29 +24,14 @@ export function readBounds(
   policies: readonly ExperimentPolicy[],
 ): readonly Bound[] {
   if (place.node === null) return [];
-  const oneOf = (named: readonly { readonly name: string }[]) => {
-    const [first = '', ...others] = named.map(({ name }) => name);
-    return choiceKind(first, ...others);
-  };
-  return reader.items(place).map((item) => readBound(reader, item, oneOf(guests), oneOf(policies)));
+  return reader.items(place).map((item) => readBound(reader, item, nameAmong(guests), nameAmong(policies)));
 }
 
-function readBound(
-  reader: YamlReader,
-  place: FilePlace,
-  guest: ReturnType<typeof choiceKind>,
-  policy: ReturnType<typeof choiceKind>,
-): Bound {
-  const fields = reader.fields(place, [
-    'guests',
-    'policy',
-    'total',
-    'bytes',
-    'client-downtime',
-    'stop-to-resume',
-    'lost-work',
-    'by',
-  ]);
+function readBound(reader: YamlReader, place: FilePlace, guest: Kind<string>, policy: Kind<string>): Bound {
+  const fields = reader.fields(place, ['guests', 'policy', ...FIGURES]);
+  if (FIGURES.every((figure) => fields[figure].node === null)) {
+    reader.note(place, `expected something that is asked: one of ${FIGURES.join(', ')}`);
+  }
   const lostWork =
     fields['lost-work'].node === null ? null : reader.fields(fields['lost-work'], ['ratio', 'of']);
   const by = reader.optional(fields.by, choiceKind('precopy'), null);

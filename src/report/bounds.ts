@@ -26,9 +26,9 @@ function judge(own: Summary | null, most: number, unit: 'Ms' | 'Ratio', than = '
       `${format(own.median)} (${formatInterval(own.median95, format)}), ` +
       `${keeps ? 'within' : 'and that is above'} ${format(most)}${than}`,
     numbers: {
-      [`adaptive${unit}`]: own.median,
-      [`adaptiveLow${unit}`]: own.median95.low,
-      [`adaptiveHigh${unit}`]: own.median95.high,
+      [`median${unit}`]: own.median,
+      [`medianLow${unit}`]: own.median95.low,
+      [`medianHigh${unit}`]: own.median95.high,
       [`bound${unit}`]: most,
     },
   };

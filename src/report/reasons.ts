@@ -2,7 +2,7 @@
 // Why a claim does not hold, in the words of whoever looked into it: figures say by how much, not why. Kept beside the results as
 // `reasons.yaml`, shown where the claim is red and nowhere else, so that a reason cannot outlive what it explains.
 
-import { choiceKind, type FilePlace, TEXT_LINE, YamlReader } from '../common/index.ts';
+import { choiceKind, type FilePlace, nameAmong, TEXT_LINE, YamlReader } from '../common/index.ts';
 import { type Experiment, ExperimentError } from '../experiment/index.ts';
 import { type Claim, CLAIMS, type Reason } from './claims.ts';
 import type { Verdict } from './verdict.ts';
@@ -15,14 +15,10 @@ function readReason(
   { guests, policies }: Pick<Experiment, 'guests' | 'policies'>,
 ): Reason {
   const fields = reader.fields(place, ['guests', 'policy', 'claim', 'reason']);
-  const [guest = '', ...otherGuests] = guests.map(({ name }) => name);
-  const [policy = '', ...otherPolicies] = policies.map(({ name }) => name);
   const [claim, ...otherClaims] = Object.keys(CLAIMS) as [Claim, ...Claim[]];
   return {
-    guests: reader
-      .items(fields.guests)
-      .map((item) => reader.required(item, choiceKind(guest, ...otherGuests))),
-    policy: reader.required(fields.policy, choiceKind(policy, ...otherPolicies)),
+    guests: reader.items(fields.guests).map((item) => reader.required(item, nameAmong(guests))),
+    policy: reader.required(fields.policy, nameAmong(policies)),
     claim: reader.required(fields.claim, choiceKind(claim, ...otherClaims)),
     text: reader.required(fields.reason, TEXT_LINE),
   };

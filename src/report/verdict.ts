@@ -14,7 +14,7 @@ import { overlaps, ratioOfMedians, type Summary } from './statistics.ts';
 export interface Verdict {
   readonly guest: string;
   readonly link: string;
-  /** Ours: the adaptive policy, by the name that the experiment gives it. */
+  /** By the name that the experiment gives it; of a claim on the adaptive policy one that is it. */
   readonly policy: string;
   readonly claim: Claim;
   readonly state: 'green' | 'red' | 'open';

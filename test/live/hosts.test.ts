@@ -142,7 +142,12 @@ t.test('an experiment on machines reached over ssh', { skip }, async (t) => {
   const hosts = await hostNamespaces(t, sshd ?? '');
 
   await t.test('is carried out, and leaves nothing there', async (t) => {
-    const run = startExperiment(t, hosts, experimentText({ policies: '[adaptive]' }));
+    const run = startExperiment(
+      t,
+      hosts,
+      // Slow enough for the guest, which works with what CPU time other tests leave, to tell of its work meanwhile.
+      experimentText({ policies: '[adaptive]', links: '[200mbit]' }),
+    );
     t.equal(await run.ended, 0, run.said());
     const records = parseRunRecords(readFileSync(join(run.results, 'runs.jsonl'), 'utf8'));
     const reasons = records.map(({ outcome, reason }) => `${outcome}: ${reason}`);
@@ -152,9 +157,8 @@ t.test('an experiment on machines reached over ssh', { skip }, async (t) => {
       for (const key of ['tmtMs', 'downtimeQemuMs', 'downtimeGuestMs', 'floorBytes', 'floorMs'] as const) {
         t.ok((record[key] ?? 0) > 0, `${record.policy}: ${key} ${String(record[key])}`);
       }
-      // It works with what CPU time others leave: beside other tests that may be none while it migrates.
       const { before, during } = record.workPerSec;
-      t.ok(before !== null && during !== null, `the guest's work was told: ${before}, ${during}`);
+      t.ok((before ?? 0) > 0 && (during ?? 0) > 0, `the guest worked: ${before}, ${during}`);
       const uncertaintyMs = record.clientClockUncertaintyMs ?? Infinity;
       t.ok(uncertaintyMs > 0 && uncertaintyMs < 50, `clocks to ${uncertaintyMs} ms`);
       t.ok(existsSync(join(run.results, record.files.trace ?? 'none')));
@@ -162,8 +166,8 @@ t.test('an experiment on machines reached over ssh', { skip }, async (t) => {
         record.files.logs.some((path) => path.endsWith('.console.log')),
         record.files.logs.join(', '),
       );
-      // Beside it the link is what the testbed's switch carries, eight times as much.
-      t.ok((record.floorBytes ?? 0) / ((record.floorMs ?? 1) / 1000) < 125e6, 'the hosts keep to the rate');
+      // Beside it the link is what the testbed's switch carries, forty times as much.
+      t.ok((record.floorBytes ?? 0) / ((record.floorMs ?? 1) / 1000) < 25e6, 'the hosts keep to the rate');
     }
     const machine = JSON.parse(readFileSync(join(run.results, 'machine.json'), 'utf8')) as object;
     t.match(machine, { sourceKernel: String, destinationCores: Number, clientMemoryBytes: Number });

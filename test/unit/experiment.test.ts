@@ -126,7 +126,8 @@ objective: { allow-downtime: 200ms } => 9: objective.allow-downtime: expected an
 capp: 3s => 9: capp: unknown key; did you mean cap?
 control: { rate: 3 } => 9: control.rate: unknown key; expected one of every, policy
 bounds: [] => 9: bounds: expected a list of one or more, got an empty list
-bounds: [{ guests: [nobody], policy: adaptive }] => 9: bounds[0].guests[0]: expected one, got "nobody"
+bounds: [{ guests: [one], policy: adaptive }] => 9: bounds[0]: expected something that is asked: one of total, bytes, client-downtime, stop-to-resume, lost-work, by
+bounds: [{ guests: [nobody], policy: adaptive, by: precopy }] => 9: bounds[0].guests[0]: expected one, got "nobody"
 bounds: [{ guests: [one], policy: adaptive, lost-work: 0.5 }] => 9: bounds[0].lost-work: expected a mapping, got 0.5
 bandwidth: *fast => 9: bandwidth: there is no anchor &fast
 `;

@@ -9,6 +9,7 @@ export {
   IPV4_ADDRESS,
   isName,
   NAME,
+  nameAmong,
   NIC,
   RATE,
   SSH_HOST,

@@ -65,6 +65,12 @@ export function choiceKind<T extends string>(first: T, ...others: readonly T[]):
   };
 }
 
+/** One of the names of what is listed elsewhere in the file; where nothing is, that has been noted there. */
+export function nameAmong(named: readonly { readonly name: string }[]): Kind<string> {
+  const [first = '', ...others] = named.map(({ name }) => name);
+  return choiceKind(first, ...others);
+}
+
 // A leading '-' would be an option of ssh's; `user@-...` would be one of a proxy command's.
 export const SSH_HOST = textKind(
   'a host as one gives it to ssh: a name, user@name or a Host of ~/.ssh/config',
