@@ -11,6 +11,7 @@ import { isPageAction, type PageControl } from './page-control.ts';
 import type { QmpClient } from '../qmp/index.ts';
 import type { Recorder } from '../record/index.ts';
 import { QUERY_TIMEOUT_MS } from './endpoint.ts';
+import { pauseSource } from './pause-postcopy.ts';
 import type { Mode, Reporter } from './types.ts';
 
 /** The switch waits for it. */
@@ -203,7 +204,7 @@ export class Executor {
       case 'pause-postcopy':
         this.#endedBecause = action.reason.text;
         await Promise.allSettled([
-          source.executeOob('migrate-pause', undefined, options),
+          pauseSource(source, options),
           destination?.executeOob('migrate-pause', undefined, options),
         ]);
         break;

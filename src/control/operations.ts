@@ -12,6 +12,7 @@ import {
 } from '../qmp/index.ts';
 import { askEnd, conclude } from './conclude.ts';
 import { type Endpoint, type EndpointOptions, openEndpoint, QUERY_TIMEOUT_MS } from './endpoint.ts';
+import { pauseSource } from './pause-postcopy.ts';
 import type { Reporter } from './types.ts';
 
 export interface EndStatus {
@@ -130,7 +131,8 @@ async function requirePaused({ client, end, address }: Endpoint): Promise<void> 
   const query = { timeoutMs: QUERY_TIMEOUT_MS };
   const status = (await client.execute('query-migrate', undefined, query)).status ?? 'none';
   if (status === 'postcopy-active') {
-    await client.executeOob('migrate-pause', undefined, query);
+    if (end === 'source') await pauseSource(client, query);
+    else await client.executeOob('migrate-pause', undefined, query);
     await waitForStatus({ client, address }, (now) => now === 'postcopy-paused', systemClock);
   } else if (status !== 'postcopy-paused') {
     throw new RefusedError(`the ${end} has no paused post-copy to recover (${status})`, {

@@ -161,7 +161,7 @@ export class FakePair {
   #transferred = 0;
   #round = 1;
   #postcopy = false;
-  /** Page requests never answered, nothing sent: a cut link. */
+  /** Page requests never answered, nothing sent, a thread in a write that only `yank` ends: a cut link. */
   stalled = false;
 
   private constructor(source: FakeQemu, destination: FakeQemu, hotBytes: number) {
@@ -184,10 +184,14 @@ export class FakePair {
     for (const end of [source, destination]) {
       end.server.handle('migrate-pause', () => {
         clearInterval(this.#timer);
-        end.setMigration('postcopy-paused');
+        if (end === destination || !this.stalled) end.setMigration('postcopy-paused');
         return {};
       });
     }
+    server.handle('yank', () => {
+      if (source.migration === 'postcopy-active') source.setMigration('postcopy-paused');
+      return {};
+    });
   }
 
   static async start(options: FakePairOptions): Promise<FakePair> {
