@@ -4,7 +4,7 @@
 import type { Command } from 'commander';
 import { parseDurationMs, parseRateBytesPerSec, UsageError } from '../common/index.ts';
 import { type ControlOptions, loadPolicy, type Mode } from '../control/index.ts';
-import { parseWeights } from './weights.ts';
+import { parseWeights, parseWorkingSet } from './number-lists.ts';
 
 export interface ControlFlags {
   readonly maxDowntime: string;
@@ -20,6 +20,7 @@ export interface ControlFlags {
   readonly postcopyStall: string;
   readonly link?: string;
   readonly weights?: string;
+  readonly workingSet?: string;
   readonly giveUp?: string;
   readonly json?: boolean;
   readonly quiet?: boolean;
@@ -33,6 +34,10 @@ export function addControlOptions(command: Command): Command {
     .option(
       '--weights <list>',
       'what total time, downtime, slowdown (each per ms) and bytes (ms per MB) weigh: tmt=1,downtime=1,slowdown=1,bytes=0',
+    )
+    .option(
+      '--working-set <list>',
+      'when the pages written are the same round after round (patched QEMU): similarity=0.9,size=0.04,rounds=2',
     )
     .option('--link <rate>', 'what the link carries, where it is known beforehand, such as 1gbit')
     .option('--no-postcopy', 'pre-copy only')
@@ -75,6 +80,7 @@ export async function readControlOptions(flags: ControlFlags): Promise<ControlOp
       deadlineMs: duration(flags.deadline),
       postcopy: !flags.postcopy ? 'forbidden' : flags.requirePostcopy === true ? 'required' : 'allowed',
       ...(flags.weights === undefined ? {} : { weights: parseWeights(flags.weights) }),
+      ...(flags.workingSet === undefined ? {} : { workingSet: parseWorkingSet(flags.workingSet) }),
     },
     policy: await loadPolicy(flags.policy),
     mode: flags.mode as Mode,

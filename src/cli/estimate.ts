@@ -21,7 +21,7 @@ import { alignColumns } from './columns.ts';
 import { drawCurve } from './curve-drawing.ts';
 import { interruptSignal } from './interrupt.ts';
 import { collect } from './list-option.ts';
-import { parseWeights } from './weights.ts';
+import { parseWeights } from './number-lists.ts';
 
 interface EstimateFlags {
   readonly qmp: string;

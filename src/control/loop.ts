@@ -200,7 +200,7 @@ export class ControlLoop {
   #beginForecast(sinceDecisionMs: number): void {
     const { recorder, context } = this.#deps;
     const profile = context.profile === null ? null : shiftProfile(context.profile, -sinceDecisionMs);
-    this.#forecasting = initForecast({ switchoverMs: context.switchoverMs, profile });
+    this.#forecasting = initForecast({ ...context, profile });
     recorder.context(0, context);
     for (const sample of profile?.samples ?? []) recorder.profile(sample);
   }

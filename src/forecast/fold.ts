@@ -3,7 +3,15 @@
 // choice would cost from the present moment on. What nobody looks at is not worked out.
 
 import { once } from '../common/index.ts';
-import type { DirtyCurve, Forecast, GuestProfile, Observation, Pace } from '../model/index.ts';
+import type {
+  DirtyCurve,
+  Forecast,
+  GuestProfile,
+  Objective,
+  Observation,
+  Pace,
+  WorkingSetConfig,
+} from '../model/index.ts';
 import {
   type CurvePoint,
   type CurvePoints,
@@ -19,7 +27,6 @@ import {
   hasConverged,
   initialWorkingSet,
   stepWorkingSet,
-  type WorkingSetConfig,
   type WorkingSetState,
 } from './working-set.ts';
 
@@ -28,8 +35,8 @@ export interface ForecastConfig {
   readonly switchoverMs: number;
   /** What was seen of the guest before; absent or null: nothing. */
   readonly profile?: GuestProfile | null;
-  /** `DEFAULT_WORKING_SET` when absent. */
-  readonly workingSet?: WorkingSetConfig;
+  /** Of what the operator wants: when the working set has converged; absent: `DEFAULT_WORKING_SET`. */
+  readonly objective?: Pick<Objective, 'workingSet'>;
 }
 
 export interface ForecastState {
@@ -79,7 +86,7 @@ export function initForecast(config: ForecastConfig): ForecastState {
 }
 
 function workingSetConfig({ config }: ForecastState): WorkingSetConfig {
-  return config.workingSet ?? DEFAULT_WORKING_SET;
+  return config.objective?.workingSet ?? DEFAULT_WORKING_SET;
 }
 
 /** More than this share of a set cannot be told from what was left of it. */

@@ -27,7 +27,6 @@ export {
   hasConverged,
   initialWorkingSet,
   stepWorkingSet,
-  type WorkingSetConfig,
   type WorkingSetState,
 } from './working-set.ts';
 export { type Dirtying, dirtyingOf, ownTimeOf, paceOf } from './pace.ts';

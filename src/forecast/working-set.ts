@@ -7,14 +7,7 @@
 // in two successive rounds. Worked example: rounds of 1000, 980 and 990 pages, of which 960 and 965 again:
 // 960 / 1020 = 0.94 and 965 / 1005 = 0.96, sizes within 2 and 1 %: converged after the third.
 
-import type { RoundSet } from '../model/index.ts';
-
-export interface WorkingSetConfig {
-  readonly minSimilarity: number;
-  readonly maxSizeChangeRatio: number;
-  /** Successive rounds that must be alike. */
-  readonly rounds: number;
-}
+import type { RoundSet, WorkingSetConfig } from '../model/index.ts';
 
 export const DEFAULT_WORKING_SET: WorkingSetConfig = {
   minSimilarity: 0.9,

@@ -21,6 +21,16 @@ export interface CostWeights {
   readonly bytes: number;
 }
 
+/** When the pages that a guest writes are taken to be the same round after round. */
+export interface WorkingSetConfig {
+  /** Of the sets of two rounds: what is in both, over what is in either. */
+  readonly minSimilarity: number;
+  /** By how much the later set may differ in size, over the size of the earlier one. */
+  readonly maxSizeChangeRatio: number;
+  /** Successive rounds that must be alike. */
+  readonly rounds: number;
+}
+
 export interface Objective {
   /** Hard limit of STOP to RESUME; never exceeded knowingly. */
   readonly maxDowntimeMs: number;
@@ -31,6 +41,8 @@ export interface Objective {
   readonly postcopy: PostcopyUse;
   /** What to weigh the ways that keep the limits by; absent: `DEFAULT_WEIGHTS` of decide. */
   readonly weights?: CostWeights;
+  /** When another round is taken to bring nothing more; absent: `DEFAULT_WORKING_SET` of forecast. */
+  readonly workingSet?: WorkingSetConfig;
 }
 
 /** The migration parameters that policies may set, in units. Absent: leave alone. Zero bandwidth: unlimited. */

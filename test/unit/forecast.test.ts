@@ -221,5 +221,10 @@ t.test('a forecast says whether the working set has converged, where pages are s
   t.equal(see(null), null);
   const round = { dirtiedPages: 100, persistentPages: 100, similarity: 1 };
   t.same([see(round), see(null), see(round), see(round)], [false, false, false, true]);
+
+  // The operator may be content with less.
+  const workingSet = { minSimilarity: 0.5, maxSizeChangeRatio: 0.5, rounds: 1 };
+  state = initForecast({ switchoverMs: 40, objective: { workingSet } });
+  t.same([see(round), see({ ...round, dirtiedPages: 60, similarity: 0.6 })], [false, true]);
   t.end();
 });

@@ -2,7 +2,7 @@
 // How a guest is watched before its migration: which windows, and what the host tells of it.
 
 import t from 'tap';
-import { parseWeights } from '../../src/cli/weights.ts';
+import { parseWeights, parseWorkingSet } from '../../src/cli/number-lists.ts';
 import { UsageError } from '../../src/common/index.ts';
 import {
   findMemory,
@@ -61,6 +61,18 @@ t.test('weights: what is not named keeps its default, nonsense is refused', (t) 
     'tmt=0,downtime=0,slowdown=0,bytes=0',
   ]) {
     t.throws(() => parseWeights(wrong), UsageError, wrong);
+  }
+  t.end();
+});
+
+t.test('when a working set has converged is told as numbers, each with a default', (t) => {
+  t.same(parseWorkingSet('similarity=0.8,rounds=3'), {
+    minSimilarity: 0.8,
+    maxSizeChangeRatio: 0.04,
+    rounds: 3,
+  });
+  for (const wrong of ['', 'alike=1', 'similarity=2', 'rounds=0', 'rounds=1.5', 'size=-1']) {
+    t.throws(() => parseWorkingSet(wrong), UsageError, wrong);
   }
   t.end();
 });
