@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where a guest writes all over its memory, if rarely: how much of what was not seen written yet a first pass is worth sending.
 
-import type { PageSummary } from '../model/index.ts';
+import type { CostWeights, PageSummary } from '../model/index.ts';
 import { type FirstWrites, firstWrittenShare } from './first-writes.ts';
-import { FAULT_MS, STALL_WEIGHT } from './page-plan.ts';
+import { pageCosts, type PageCosts } from './page-plan.ts';
 
 /** Of the memory: a pass that would have less of it sent twice is not cut short. A choice. */
 const LEAST_SPARED = 0.01;
@@ -11,15 +11,14 @@ const LEAST_SPARED = 0.01;
 /**
  * The share of such a memory after which the pass is over. One more millisecond of it has the pages that were sent written again at the pace
  * of all, and each of those costs its time on the link; left to the push, the 1/s pages that it would have sent are wanted at the same
- * pace for as long as the push takes. With a share x of N pages sent, s the time of a page on the link and a pace of r:
+ * pace for as long as the push takes. With a share x of N pages sent, and a pace of r:
  *
- *     x N r s  >  STALL_WEIGHT FAULT_MS r (1 - x) N
+ *     x N r sendMs  >  r (1 - x) N stallMs
  *
- * Worked example, 4 KiB at 117 MB/s (s = 35 us), 0.05 and 1 ms: 0.05 / (0.05 + 0.035) = 0.59; at ten times the bandwidth 0.93.
+ * Worked example, 4 KiB at 117 MB/s (0.035 ms to send, 0.05 for a wait): 0.05 / (0.05 + 0.035) = 0.59; at ten times the bandwidth 0.93.
  */
-function worthSendingShare(pageSizeBytes: number, bandwidthBytesPerSec: number): number {
-  const stallMs = STALL_WEIGHT * FAULT_MS;
-  return stallMs / (stallMs + (pageSizeBytes / bandwidthBytesPerSec) * 1000);
+function worthSendingShare({ sendMs, stallMs }: PageCosts): number {
+  return sendMs === 0 ? 1 : stallMs / (stallMs + sendMs);
 }
 
 interface ColdPlan {
@@ -41,11 +40,12 @@ export function planCold(
   bandwidthBytesPerSec: number,
   deferredBytes: number,
   firstWrites: FirstWrites | null,
+  weights?: CostWeights,
 ): ColdPlan {
   const totalBytes = pagesByHeat.reduce((sum, each) => sum + each, 0) * pageSizeBytes;
   const unseenBytes = (pagesByHeat[0] ?? 0) * pageSizeBytes;
   const passMs = (unseenBytes / bandwidthBytesPerSec) * 1000;
-  const share = worthSendingShare(pageSizeBytes, bandwidthBytesPerSec);
+  const share = worthSendingShare(pageCosts(pageSizeBytes, bandwidthBytesPerSec, weights));
   const sparedBytes = unseenBytes * firstWrittenShare(firstWrites, passMs / 2) * (1 - share ** 2);
   const coldBytes = Math.min(unseenBytes, (1 - share) * totalBytes - deferredBytes);
   return sparedBytes > totalBytes * LEAST_SPARED && coldBytes > 0

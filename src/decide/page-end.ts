@@ -39,14 +39,17 @@ export function planEnd(
   const fittingBytes = (bandwidthBytesPerSec / 1000) * limitMs * FITTING_RATIO;
   const writtenBytes = Math.max(dirtyBytesWithin(pages, limitMs), justWrittenWithin(pages, limitMs));
   const fits = writtenBytes <= fittingBytes;
-  const forPrecopy = planDeferral(pages, bandwidthBytesPerSec, fits ? fittingBytes : 0);
+  const { weights } = context.objective;
+  const mostBytes = fits ? fittingBytes : 0;
+  const forPrecopy = planDeferral(pages, bandwidthBytesPerSec, { mostBytes, weights });
   if (!mayGoPostcopy({ context })) return { endsBy: fits ? 'precopy' : 'none', plan: forPrecopy };
-  const forPostcopy = planDeferral(pages, bandwidthBytesPerSec);
+  const forPostcopy = planDeferral(pages, bandwidthBytesPerSec, { weights });
   const { coldBytes, sparedBytes } = planCold(
     pages,
     bandwidthBytesPerSec,
     forPostcopy.deferredBytes,
     firstWrites,
+    weights,
   );
   const resendBytes = forPostcopy.savedBytes - forPrecopy.savedBytes + sparedBytes;
   return fits && resendBytes <= bytesOf(pages) * PRECOPY_RESENDS

@@ -2,7 +2,8 @@
 // Which pages to leave out of pre-copy, as arithmetic over how hot pages are. A page that is deferred crosses the link
 // once, at the end; one that is not crosses it now, and again where the guest writes it meanwhile.
 
-import { leastHeatOf, type PageSummary } from '../model/index.ts';
+import { type CostWeights, leastHeatOf, type PageSummary } from '../model/index.ts';
+import { DEFAULT_WEIGHTS } from './plan.ts';
 
 export interface DeferralPlan {
   /** Pages of at least this heat are left out; null: none is worth it. */
@@ -10,6 +11,8 @@ export interface DeferralPlan {
   readonly deferredBytes: number;
   /** Bytes of them that are expected not to be sent twice. */
   readonly savedBytes: number;
+  /** How long the guest is expected to stand still for pages that would have been there, had they not been left out. */
+  readonly stallMs: number;
   /** Of the pages that were not seen written yet, left out as well (see `planCold`). */
   readonly coldBytes: number;
 }
@@ -18,10 +21,31 @@ export interface DeferralPlan {
  * What a millisecond of a guest's stall for a page costs beside one of total time: it has other things to do, and other
  * vCPUs. A choice (bench/README.md): with 0.075 a third of a set that is rewritten every 1.3 s was sent twice.
  */
-export const STALL_WEIGHT = 0.05;
+const STALL_WEIGHT = 0.05;
 
 /** From a page request to the page, behind the background push; measured 0.4 to 3 ms at 1 Gbit/s. */
-export const FAULT_MS = 1;
+const FAULT_MS = 1;
+
+/** What a page costs, in ms of total time by the operator's weights. */
+export interface PageCosts {
+  /** To send it once. */
+  readonly sendMs: number;
+  /** To have the guest wait for it. */
+  readonly stallMs: number;
+}
+
+/** Worked example: 4 KiB at 117 MB/s, every weight 1 and bytes 0: 0.035 to send, 0.05 to wait for. */
+export function pageCosts(
+  pageSizeBytes: number,
+  bandwidthBytesPerSec: number,
+  weights: CostWeights = DEFAULT_WEIGHTS,
+): PageCosts {
+  return {
+    sendMs:
+      (pageSizeBytes / bandwidthBytesPerSec) * 1000 * weights.tmt + (pageSizeBytes / 1e6) * weights.bytes,
+    stallMs: STALL_WEIGHT * FAULT_MS * weights.slowdown,
+  };
+}
 
 /** The chance that a page dirty in a share `f` of windows of `windowMs` is written within `ms`: 1 - (1 - f)^(ms/window). */
 function chanceWithin(f: number, windowMs: number, ms: number): number {
@@ -55,24 +79,28 @@ export function shareOf(heatClass: number): number {
 /**
  * At most `mostBytes`, from the hottest class down, as long as leaving a page out saves more than it costs. With p the
  * chance that the page is written again before the first pass ends (sent now, it would have to be sent twice), q the chance
- * that the guest wants it before the background push brings it, and s the time that the page takes on the link:
+ * that the guest wants it before the background push brings it, and `pageCosts`:
  *
- *     p s  >  STALL_WEIGHT (1 - p) q FAULT_MS
+ *     p sendMs  >  (1 - p) q stallMs
  *
  * for only a page that would have been clean by the end (1 - p) stalls the guest because it was left out. Worked example,
- * 4 KiB at 117 MB/s (s = 35 us), pass and push of 2.2 s each, windows of 200 ms: a page dirty in 15 % of the windows has
+ * 4 KiB at 117 MB/s (0.035 ms to send, 0.05 for a wait), pass and push of 2.2 s each, windows of 200 ms: a page dirty in 15 % of the windows has
  * p = q = 0.59: 0.021 ms saved, 0.012 ms paid: deferred. In 3 %: p = q = 0.15: 0.0053 against 0.0064: sent.
  */
 export function planDeferral(
   pages: PageSummary,
   bandwidthBytesPerSec: number,
-  mostBytes = Infinity,
+  {
+    mostBytes = Infinity,
+    weights,
+  }: { readonly mostBytes?: number; readonly weights?: CostWeights | undefined } = {},
 ): DeferralPlan {
   const { pagesByHeat, pageSizeBytes, heatWindowMs } = pages;
   const bytesPerMs = bandwidthBytesPerSec / 1000;
   const pageMs = pageSizeBytes / bytesPerMs;
+  const costs = pageCosts(pageSizeBytes, bandwidthBytesPerSec, weights);
   const totalPages = pagesByHeat.reduce((sum, each) => sum + each, 0);
-  let best: DeferralPlan = { leastHeat: null, deferredBytes: 0, savedBytes: 0, coldBytes: 0 };
+  let best: DeferralPlan = { leastHeat: null, deferredBytes: 0, savedBytes: 0, stallMs: 0, coldBytes: 0 };
   let deferredPages = 0;
   for (let heatClass = pagesByHeat.length - 1; heatClass > 0; heatClass--) {
     const here = pagesByHeat[heatClass] ?? 0;
@@ -84,11 +112,13 @@ export function planDeferral(
     const pushMs = (deferredPages * pageMs) / 2;
     const again = chanceWithin(shareOf(heatClass), heatWindowMs, leftMs);
     const wanted = chanceWithin(shareOf(heatClass), heatWindowMs, pushMs);
-    if (again * pageMs <= STALL_WEIGHT * (1 - again) * wanted * FAULT_MS) break;
+    const waits = (1 - again) * wanted;
+    if (again * costs.sendMs <= waits * costs.stallMs) break;
     best = {
       leastHeat: leastHeatOf(heatClass),
       deferredBytes: deferredPages * pageSizeBytes,
       savedBytes: best.savedBytes + here * again * pageSizeBytes,
+      stallMs: best.stallMs + here * waits * FAULT_MS,
       coldBytes: 0,
     };
   }

@@ -49,16 +49,23 @@ const TOLD_RATIO = 0.05;
 const PASS_RATIO = 1.2;
 
 function deferReason(plan: DeferralPlan, pages: PageSummary): Reason {
-  const { leastHeat, deferredBytes, savedBytes, coldBytes } = plan;
+  const { leastHeat, deferredBytes, savedBytes, stallMs, coldBytes } = plan;
   const text =
     leastHeat === null
       ? 'no hot page is worth leaving out of the first pass'
       : `leaving ${formatBytes(deferredBytes)} of hot pages out of the first pass: ${formatBytes(savedBytes)} of them ` +
-        'would have to be sent twice';
+        `would have to be sent twice; waiting for the others costs the guest ${formatMs(stallMs)}`;
   const cold = `leaving ${formatBytes(coldBytes)} of cold memory to post-copy: while it is sent, too much of the rest is written`;
   return {
     text: coldBytes > 0 ? `${text}; ${cold}` : text,
-    numbers: { deferredBytes, savedBytes, coldBytes, leastHeat: leastHeat ?? 0, watchedMs: pages.watchedMs },
+    numbers: {
+      deferredBytes,
+      savedBytes,
+      stallMs,
+      coldBytes,
+      leastHeat: leastHeat ?? 0,
+      watchedMs: pages.watchedMs,
+    },
   };
 }
 

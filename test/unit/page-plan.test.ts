@@ -6,7 +6,8 @@ import { planCold } from '../../src/decide/cold-plan.ts';
 import { type FirstWrites, stepFirstWrites } from '../../src/decide/first-writes.ts';
 import { planEnd } from '../../src/decide/page-end.ts';
 import { planDeferral } from '../../src/decide/page-plan.ts';
-import { HEAT_CLASSES, heatClassOf, leastHeatOf } from '../../src/model/index.ts';
+import { DEFAULT_WEIGHTS } from '../../src/decide/index.ts';
+import { type CostWeights, HEAT_CLASSES, heatClassOf, leastHeatOf } from '../../src/model/index.ts';
 import { GIGABIT_BYTES_PER_SEC, MIB } from './support/observation.ts';
 import { byHeat, pages } from './support/pages.ts';
 import { policyContext } from './support/policy-context.ts';
@@ -28,10 +29,12 @@ t.test('what is written again and again is left out, what is written now and the
   t.equal(plan.leastHeat, leastHeatOf(12));
   t.equal(plan.deferredBytes, 64 * MIB);
   t.ok(plan.savedBytes > 60 * MIB, 'nearly all of it would have been sent twice');
+  t.ok(plan.stallMs < 50, 'and few of its pages would have been there');
   t.same(planDeferral(pages({}), GIGABIT_BYTES_PER_SEC), {
     leastHeat: null,
     deferredBytes: 0,
     savedBytes: 0,
+    stallMs: 0,
     coldBytes: 0,
   });
   t.end();
@@ -48,6 +51,20 @@ t.test('on a faster link less is left out: a page is soon sent, and soon sent ag
   const summary = pages({ pagesByHeat: byHeat({ 0: 256, 3: 256 }) });
   t.equal(planDeferral(summary, GIGABIT_BYTES_PER_SEC).deferredBytes, 256 * MIB);
   t.equal(planDeferral(summary, 100 * GIGABIT_BYTES_PER_SEC).deferredBytes, 0);
+  t.end();
+});
+
+t.test("by the operator's weights more is left out, or less", (t) => {
+  const seldom = { pagesByHeat: byHeat({ 0: 256, 1: 128, 12: 128 }) };
+  const deferred = (weights: Partial<CostWeights>, written = seldom) =>
+    planDeferral(pages(written), GIGABIT_BYTES_PER_SEC, { weights: { ...DEFAULT_WEIGHTS, ...weights } })
+      .deferredBytes / MIB;
+  t.equal(deferred({}), 128);
+  t.equal(deferred({ slowdown: 0.1 }), 256, 'a guest that may wait');
+  t.equal(deferred({ bytes: 10 }), 256, 'a link that is paid by the byte');
+  const often = { pagesByHeat: byHeat({ 0: 256, 2: 128, 12: 128 }) };
+  t.equal(deferred({}, often), 256);
+  t.equal(deferred({ slowdown: 10 }, often), 128, 'a guest that may not');
   t.end();
 });
 
