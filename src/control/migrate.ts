@@ -289,9 +289,18 @@ async function migrateHeld(held: Held): Promise<Outcome> {
   }
 }
 
+/** With these QEMU leaves no page out, which it would say only after the policy has begun to count on that. */
+const AGAINST_LEVERS = ['x-colo', 'background-snapshot', 'mapped-ram'];
+
 /** The senses and levers of a patched QEMU, where the mode may use them and the policy does. */
 async function openPages({ source, options, deps, clock, custody, sourceSchema: schema }: Held) {
   if (options.mode !== 'enforce' || options.policy.wantsPages !== true) return null;
+  const capabilities = await readCapabilities(source.client);
+  const against = AGAINST_LEVERS.find((name) => capabilities.get(name) === true);
+  if (against !== undefined) {
+    if (hasPageLevers(schema)) deps.reporter.note(`going on as on a stock QEMU: ${against} is on`);
+    return null;
+  }
   const { journal } = custody;
   return await PageControl.open({ source, schema, journal, reporter: deps.reporter, clock });
 }

@@ -14,7 +14,7 @@ import {
 } from '../bitmap/index.ts';
 import { type Clock, messageOf } from '../common/index.ts';
 import type { Action, DirtySample, PageSummary } from '../model/index.ts';
-import { PageTracker } from '../observe/index.ts';
+import { PageTracker, withUntaken } from '../observe/index.ts';
 import type { QmpSchema } from '../qmp/index.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { Reporter } from './types.ts';
@@ -217,8 +217,6 @@ export class PageControl {
     const summary = this.#tracker.add(round, { deferredPages, endsRound }, () => this.#ring.holds(round));
     if (summary === null) return;
     if (summary.window !== null) this.#onWindow(summary.window);
-    // A round's end that nobody has looked at yet is still one.
-    const hasEnded = this.#newest?.endsRound === true && summary.endsRound === false;
-    this.#newest = hasEnded ? { ...summary, endsRound: true } : summary;
+    this.#newest = withUntaken(this.#newest, summary);
   }
 }

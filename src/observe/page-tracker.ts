@@ -48,6 +48,13 @@ interface Sums {
   window: number;
 }
 
+/** A summary after one that nobody has taken: a round's end that was not looked at yet is still one, with the pages that it dirtied. */
+export function withUntaken(untaken: PageSummary | null, next: PageSummary): PageSummary {
+  return untaken?.endsRound === true && next.endsRound === false
+    ? { ...next, endsRound: true, round: untaken.round }
+    : next;
+}
+
 export class PageTracker {
   readonly #kernels: BitmapKernels;
   readonly #pageSizeBytes: number;

@@ -4,7 +4,7 @@
 import t from 'tap';
 import { bitmapBytes, plainKernels, type RingRound } from '../../src/bitmap/index.ts';
 import { heatClassOf } from '../../src/model/index.ts';
-import { PageTracker } from '../../src/observe/index.ts';
+import { PageTracker, withUntaken } from '../../src/observe/index.ts';
 
 const PAGES = 200;
 
@@ -111,5 +111,18 @@ t.test('a sync that was overwritten while it was read changes nothing', (t) => {
   feed({ lengthMs: 100, dirtied: [1, 2] }, true);
   t.equal(feed({ lengthMs: 100, dirtied: [3, 4, 5] }, true, false), null);
   t.match(feed({ lengthMs: 100, dirtied: [1, 2] }, true)!.round, { persistentPages: 2, similarity: 1 });
+  t.end();
+});
+
+t.test('the end of a round that nobody has looked at is told with the next look, with its pages', (t) => {
+  const { feed } = tracker();
+  const ended = feed({ lengthMs: 100, dirtied: [1, 2, 3], pending: [1] }, true)!;
+  const within = feed({ lengthMs: 100, dirtied: [4], pending: [1, 4] }, false)!;
+  const told = withUntaken(ended, within);
+  t.equal(told.endsRound, true);
+  t.same(told.round, { dirtiedPages: 3, persistentPages: null, similarity: null });
+  t.equal(told.pendingPages, 2, 'of everything else the newest counts');
+  t.same(withUntaken(null, within), within);
+  t.same(withUntaken(within, ended), ended);
   t.end();
 });
