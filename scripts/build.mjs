@@ -13,7 +13,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { hasCommand, runLoudly, say } from './say.mjs';
+import { hasCommand, Interrupted, runLoudly, say } from './say.mjs';
 
 const root = join(import.meta.dirname, '..');
 // npm writes this last, so a node_modules that was left half-made has none.
@@ -85,7 +85,14 @@ export async function ensureAddon() {
   rmSync(addonOut, { recursive: true, force: true });
   mkdirSync(addonOut);
   const variables = [`OUT=${addonOut}`, `NODE_MODULES=${join(root, 'node_modules')}`];
-  await runLoudly(['make', '-s', '-C', addonSources, ...variables]);
+  try {
+    await runLoudly(['make', '-s', '-C', addonSources, ...variables]);
+  } catch (error) {
+    if (error instanceof Interrupted) throw error;
+    say(`the native addon does not build here, plain JavaScript serves in its place: ${error.message}`);
+    rmSync(addonOut, { recursive: true, force: true });
+    return;
+  }
   writeFileSync(addonMark, wanted);
 }
 

@@ -22,8 +22,6 @@ export type LoadedAddon =
   | { readonly addon: NativeAddon; readonly kernels: BitmapKernels }
   | { readonly addon: null; readonly kernels: BitmapKernels; readonly reason: string };
 
-let loaded: LoadedAddon | undefined;
-
 function load(): LoadedAddon {
   const path = join(packageRoot(), 'native', 'addon', 'build', 'slackwater.node');
   try {
@@ -36,11 +34,22 @@ function load(): LoadedAddon {
   }
 }
 
-/** Loaded once per process; `onFallback` hears then why there is none. */
-export function loadAddon(onFallback: (reason: string) => void = () => undefined): LoadedAddon {
-  if (loaded === undefined) {
-    loaded = load();
-    if (loaded.addon === null) onFallback(`no native addon, page sets are slower: ${loaded.reason}`);
-  }
-  return loaded;
+/**
+ * Loads once, when first asked. Where there is no addon, the first `onFallback` that is given hears why, and no other.
+ * `load`: for tests.
+ */
+export function addonLoader(load: () => LoadedAddon): (onFallback?: (reason: string) => void) => LoadedAddon {
+  let loaded: LoadedAddon | undefined;
+  let isTold = false;
+  return (onFallback) => {
+    loaded ??= load();
+    if (loaded.addon === null && onFallback !== undefined && !isTold) {
+      isTold = true;
+      onFallback(`no native addon, page sets are slower: ${loaded.reason}`);
+    }
+    return loaded;
+  };
 }
+
+/** The addon of this machine, once per process. */
+export const loadAddon = addonLoader(load);

@@ -11,19 +11,38 @@ export interface HeatedBlock {
   readonly heat: Uint8Array;
 }
 
-/** Pages of at least that heat: block by block, within each the hottest first. */
+const HOTTEST = 255;
+
+/** Pages of at least that heat, the hottest first, of whichever block they are. */
 export function choosePages(
   kernels: BitmapKernels,
   blocks: readonly HeatedBlock[],
   leastHeat: number,
 ): PageExtent[] {
-  return blocks.flatMap(({ pageCount, heat }, block) => {
+  const ordered = blocks.map(({ pageCount, heat }, block) => {
     const bits = new Uint8Array(bitmapBytes(pageCount));
     kernels.hotter(heat, pageCount, Math.max(1, leastHeat), bits);
     const pages = new Uint32Array(kernels.count(bits, pageCount));
     kernels.order(heat, bits, pageCount, pages);
-    return extentsOf(block, pages);
+    return { block, heat, pages };
   });
+  const chosen = ordered.filter(({ pages }) => pages.length > 0);
+  const [only] = chosen;
+  if (only === undefined) return [];
+  if (chosen.length === 1) return extentsOf(only.block, only.pages);
+  // Several blocks, such as those of NUMA nodes: from one heat to the next lower one, through all of them.
+  const extents: PageExtent[] = [];
+  const from = chosen.map(() => 0);
+  for (let heat = HOTTEST; heat >= leastHeat && heat > 0; heat--) {
+    chosen.forEach(({ block, heat: heats, pages }, i) => {
+      const first = from[i] ?? 0;
+      let end = first;
+      while (end < pages.length && heats[pages[end] ?? 0] === heat) end++;
+      if (end > first) extents.push(...extentsOf(block, pages.subarray(first, end)));
+      from[i] = end;
+    });
+  }
+  return extents;
 }
 
 /**

@@ -202,6 +202,35 @@ t.test('reuse times are the distances between the rounds in which a page is dirt
   t.end();
 });
 
+t.test('reuse times of any rounds are those of a map from pages to rounds', (t) => {
+  const rounds = someBits.chain((bits) =>
+    fc.tuple(fc.array(pagesOf(bits), { maxLength: 6 }), fc.integer({ min: 1, max: 8 })),
+  );
+  fc.assert(
+    fc.property(rounds, ([dirty, classes]) => {
+      const last = new Map<number, number>();
+      const expected = new Array<number>(classes).fill(0);
+      dirty.forEach(({ set }, i) => {
+        for (const page of set) {
+          const before = last.get(page);
+          const distance = before === undefined ? 0 : i - before;
+          expected[Math.min(distance, classes - 1)]! += 1;
+          last.set(page, i);
+        }
+      });
+      return all.every((kernels) => {
+        const lastRound = new Uint32Array(1500);
+        const histogram = new Uint32Array(classes);
+        dirty.forEach(({ bitmap, bits }, i) => {
+          kernels.reuse(lastRound, bitmap, bits, i + 1, histogram);
+        });
+        return histogram.join() === expected.join();
+      });
+    }),
+  );
+  t.end();
+});
+
 t.test('what does not fit is refused before it is read', (t) => {
   const small = new Uint8Array(8);
   const refused = { name: /Error/ };
