@@ -38,6 +38,9 @@ const VARIANTS: Readonly<Record<string, Variant>> = {
   unpaced: { policy: own('unpaced') },
   'quiet-instead': { policy: own('quiet-instead') },
   'without-packing': { policy: own('without-packing') },
+  // More or less of what the guest touches first, sent while it stands still; 10 ms in all the others.
+  'pack-2ms': { policy: own('pack-2ms') },
+  'pack-40ms': { policy: own('pack-40ms') },
   'without-hot-first': { policy: own('without-hot-first') },
   'without-preempt': { policy: own('without-preempt') },
   'without-any': { policy: own('without-any') },

@@ -1,17 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // `npm run soak -- [--count 200] [--results DIR] [--seed N]`: migrations through everything that a patched QEMU can be had to
-// do, each with the check of the guest's memory. A line of JSON each in DIR/soak.jsonl; called again, it goes on after the last.
+// do, each with the check of the guest's memory. A line of JSON each in DIR/soak.jsonl; called again, it goes on with what is missing.
 
 import { parseArgs } from 'node:util';
-import { seededRandom } from '../src/report/index.ts';
 import { ensurePatchedQemu } from '../testbed/image/index.ts';
-import {
-  carryOutCase,
-  describeCase,
-  soakCase,
-  type SoakResult,
-  withHugePages,
-} from '../testbed/soak/index.ts';
+import { carryOutCases, describeCase, type SoakResult } from '../testbed/soak/index.ts';
 import { openLaboratory } from '../testbed/stage/laboratory.ts';
 import { openLines } from './resumable-lines.ts';
 
@@ -30,21 +23,20 @@ const say = (line: string): void => {
 const lines = openLines<SoakResult>(values.results, 'soak.jsonl');
 const laboratory = await openLaboratory(say);
 const patchedPath = await ensurePatchedQemu({ onProgress: say });
-// Two guests of 256 MiB.
-const HUGE_PAGES = 260;
-await withHugePages(HUGE_PAGES, async () => {
-  for (let index = lines.results.length; index < Number(values.count); index++) {
-    const each = soakCase(index);
-    const result = await carryOutCase(each, {
-      laboratory,
-      patchedPath,
-      stockPath: '/usr/bin/qemu-system-x86_64',
-      random: seededRandom(Number(values.seed) * 1000 + index),
-    });
-    lines.append(result);
-    say(`${describeCase(each)}: ${result.problems.length === 0 ? 'held' : result.problems.join('; ')}`);
-  }
+const done = new Set(lines.results.map(({ case: { index } }) => index));
+const left = Array.from({ length: Number(values.count) }, (_, index) => index).filter(
+  (index) => !done.has(index),
+);
+const options = {
+  laboratory,
+  patchedPath,
+  stockPath: '/usr/bin/qemu-system-x86_64',
+  seed: Number(values.seed),
+};
+await carryOutCases(left, options, (result) => {
+  lines.append(result);
+  say(`${describeCase(result.case)}: ${result.problems.length === 0 ? 'held' : result.problems.join('; ')}`);
 });
 const failed = lines.results.filter(({ problems }) => problems.length > 0).length;
-say(`${values.count} migrations, ${failed} with problems`);
+say(`${lines.results.length} migrations, ${failed} with problems`);
 process.exitCode = failed > 0 ? 1 : 0;

@@ -17,12 +17,15 @@ const root = join(import.meta.dirname, '..');
 // and nothing beside those that measure. `patient` are those of them that wait most of the time and measure nothing, the
 // longest first. `patched` is what needs the QEMU with the project's patch series, and what depends on QEMU at all once more
 // on that one.
-const PATIENT = ['hosts', 'experiment-failures', 'gang', 'failures', 'ssh', 'testbed-reaper'].map(fileNamed);
+const PATIENT = [
+  ...['hosts', 'experiment-failures', 'gang', 'failures', 'ssh', 'workloads'],
+  ...['testbed-reaper', 'series', 'coherence'],
+].map(fileNamed);
 const ON_BOTH = ['migrate', 'estimate'].map(fileNamed);
-const ON_PATCHED = ['pages', 'kvm', 'series'].map(fileNamed);
+const ON_PATCHED = ['pages', 'kvm'].map(fileNamed);
 const SUITES = {
-  unit: { jobs: 2, timeoutMs: 120_000 },
-  contract: { jobs: 2, timeoutMs: 120_000 },
+  unit: { jobs: 3, timeoutMs: 120_000 },
+  contract: { jobs: 3, timeoutMs: 120_000 },
   patient: { jobs: 3, timeoutMs: 3_600_000, folder: 'live', only: PATIENT },
   live: { jobs: 1, timeoutMs: 3_600_000, measures: true, skip: [...PATIENT, ...ON_PATCHED] },
   patched: {

@@ -2,10 +2,11 @@
 // Carries one case of the soak out and looks where the guest is, whether it is whole, and what stays behind.
 
 import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { connectQmp } from '../../src/qmp/index.ts';
-import type { Qemu } from '../index.ts';
-import { type ControllerResult, runController, startController } from '../stage/controller.ts';
+import { guestUuid, type Qemu } from '../index.ts';
+import { type ControllerResult, type RunningController, startController } from '../stage/controller.ts';
 import type { Laboratory } from '../stage/laboratory.ts';
 import { Stage } from '../stage/stage.ts';
 import type { SoakCase } from './soak-case.ts';
@@ -44,12 +45,12 @@ async function until(qemu: Qemu, status: string, ended: Promise<unknown>): Promi
   while (!over.signal.aborted && (await ask(qemu)).migration !== status) await delay(10);
 }
 
-/** What stays of a controller on this machine; empty once guardians have done their work. */
-async function leftovers(): Promise<string[]> {
+/** What stays of this case's controllers on this machine; empty once guardians have done their work. */
+async function leftovers(stage: Stage, journals: string): Promise<string[]> {
+  const shared = `slackwater-${guestUuid(stage.testbed.name)}`;
   let found: string[] = [];
   for (let attempt = 0; attempt < 50; attempt++) {
-    found = readdirSync('/dev/shm').filter((name) => name.startsWith('slackwater-'));
-    const journals = process.env['SLACKWATER_RUNTIME_DIR'] ?? '/run/slackwater';
+    found = readdirSync('/dev/shm').filter((name) => name.startsWith(shared));
     if (existsSync(journals)) found.push(journals);
     if (found.length === 0) break;
     await delay(100);
@@ -57,14 +58,17 @@ async function leftovers(): Promise<string[]> {
   return found;
 }
 
+type StartController = (...args: readonly string[]) => RunningController;
+
 async function migrateAs(
   stage: Stage,
   { scenario }: SoakCase,
   random: () => number,
+  start: StartController,
 ): Promise<ControllerResult> {
   const monitors = ['--qmp', stage.source.qmpPath, '--dest-qmp', stage.destination.qmpPath];
   const more = scenario === 'no-postcopy' ? ['--no-postcopy', '--allow-downtime', '1s'] : [];
-  const controller = startController(['migrate', ...monitors, '--to', stage.uri, '--json', ...more]);
+  const controller = start('migrate', ...monitors, '--to', stage.uri, '--json', ...more);
   if (scenario === 'cancel' || scenario === 'kill') {
     await until(stage.source, 'active', controller.ended);
     await delay(random() * PASS_MS);
@@ -78,12 +82,12 @@ async function migrateAs(
   if (scenario === 'kill') {
     // QEMU goes on by itself once the lease is over; a guest that does not converge is taken back.
     await delay(2500);
-    await runController(['cancel', '--qmp', stage.source.qmpPath]);
+    await start('cancel', '--qmp', stage.source.qmpPath).ended;
   }
   if (scenario !== 'recover') return result;
   await stage.testbed.restoreLink('dst');
   const command = result.document?.command?.split(' ').slice(1);
-  return command === undefined ? result : await runController(command);
+  return command === undefined ? result : await start(...command).ended;
 }
 
 async function whereIs(stage: Stage): Promise<SoakResult['guestOn']> {
@@ -136,7 +140,11 @@ export async function carryOutCase(soakCase: SoakCase, options: SoakOptions): Pr
   });
   await stage.boot();
   await stage.addDestination(to === undefined ? {} : { qemuPath: to });
-  const { exitCode, stderr } = await migrateAs(stage, soakCase, options.random);
+  // Its own, as other cases' controllers have theirs; where no testbed's end takes it away from a guardian.
+  const journals = join('/run', `slackwater-${stage.testbed.name}`);
+  const { exitCode, stderr } = await migrateAs(stage, soakCase, options.random, (...args) =>
+    startController(args, undefined, { SLACKWATER_RUNTIME_DIR: journals }),
+  );
   const guestOn = await whereIs(stage);
   const problems: string[] = [];
   if (!endsAsItShould(soakCase.scenario, exitCode, guestOn)) {
@@ -148,7 +156,7 @@ export async function carryOutCase(soakCase: SoakCase, options: SoakOptions): Pr
       problems.push(`${report.badPageCount} pages and ${report.badBlockCount} blocks are lost or stale`);
     }
   }
-  const stays = await leftovers();
+  const stays = await leftovers(stage, journals);
   if (stays.length > 0) problems.push(`left behind: ${stays.join(', ')}`);
   return { case: soakCase, guestOn, exitCode, problems };
 }

@@ -1,4 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-export { carryOutCase, type SoakOptions, type SoakResult } from './carry-out-case.ts';
-export { withHugePages } from './huge-pages.ts';
-export { describeCase, soakCase, type SoakCase } from './soak-case.ts';
+export type { SoakResult } from './carry-out-case.ts';
+export { carryOutCases } from './carry-out-cases.ts';
+export { describeCase, type SoakCase } from './soak-case.ts';
