@@ -38,7 +38,7 @@ const VARIANTS: Readonly<Record<string, Variant>> = {
   unpaced: { policy: own('unpaced') },
   'quiet-instead': { policy: own('quiet-instead') },
   'without-packing': { policy: own('without-packing') },
-  // More or less of what the guest touches first, sent while it stands still; 10 ms in all the others.
+  // More or less of what the guest touches first, sent while it stands still, than the policy's 10 ms.
   'pack-2ms': { policy: own('pack-2ms') },
   'pack-40ms': { policy: own('pack-40ms') },
   'without-hot-first': { policy: own('without-hot-first') },

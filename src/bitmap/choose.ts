@@ -38,7 +38,7 @@ export function choosePages(
       const first = from[i] ?? 0;
       let end = first;
       while (end < pages.length && heats[pages[end] ?? 0] === heat) end++;
-      if (end > first) extents.push(...extentsOf(block, pages.subarray(first, end)));
+      for (const extent of extentsOf(block, pages.subarray(first, end))) extents.push(extent);
       from[i] = end;
     });
   }

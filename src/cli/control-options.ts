@@ -20,6 +20,7 @@ export interface ControlFlags {
   readonly postcopyStall: string;
   readonly link?: string;
   readonly weights?: string;
+  /** Of `migrate` alone: where it attaches, pages are not seen. */
   readonly workingSet?: string;
   readonly giveUp?: string;
   readonly json?: boolean;
@@ -34,10 +35,6 @@ export function addControlOptions(command: Command): Command {
     .option(
       '--weights <list>',
       'what total time, downtime, slowdown (each per ms) and bytes (ms per MB) weigh: tmt=1,downtime=1,slowdown=1,bytes=0',
-    )
-    .option(
-      '--working-set <list>',
-      'when the pages written are the same round after round (patched QEMU): similarity=0.9,size=0.04,rounds=2',
     )
     .option('--link <rate>', 'what the link carries, where it is known beforehand, such as 1gbit')
     .option('--no-postcopy', 'pre-copy only')

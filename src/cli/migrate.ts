@@ -45,6 +45,10 @@ export function registerMigrate(program: Command): void {
         '--profile <time>',
         'watch the guest for so long first (10s or more), so that its course is known: 20s finds periods up to 10 s',
       )
+      .option(
+        '--working-set <list>',
+        'when the pages written are the same round after round (patched QEMU): similarity=0.9,size=0.04,rounds=2',
+      )
       .option('--tls-creds <id>', 'TLS credentials object present in both QEMUs')
       .option('--tls-hostname <name>', "name in the destination's certificate")
       .option('--quit-source', 'quit the source once the guest runs on the destination'),

@@ -15,7 +15,7 @@ function parseNumbers<T extends Readonly<Record<string, number>>>(
   const numbers: Record<string, number> = { ...defaults };
   for (const part of text.split(',')) {
     const [, name, value] = /^\s*([a-z]+)\s*=\s*(\d+(?:\.\d+)?)\s*$/.exec(part) ?? [];
-    if (name === undefined || !(name in defaults)) {
+    if (name === undefined || !Object.hasOwn(defaults, name)) {
       throw new UsageError(`${option}: expected a list such as ${example}, got "${text}"`, {
         remedy: `names: ${Object.keys(defaults).join(', ')}, each 0 or more`,
       });

@@ -32,6 +32,7 @@ import { armForRecovery, quit, readFinal, reasonOfEnding } from './last-words.ts
 import { readMemoryBytes } from './machine.ts';
 import type { LoopDeps } from './loop.ts';
 import { openSendQueue, readSendQueueBytes } from './open-send-queue.ts';
+import { againstLevers } from './levers-refused.ts';
 import { PageControl } from './page-control.ts';
 import { checkUri, preflightDestination, preflightSource } from './preflight.ts';
 import { restoreAbandoned } from './restore.ts';
@@ -289,16 +290,12 @@ async function migrateHeld(held: Held): Promise<Outcome> {
   }
 }
 
-/** With these QEMU leaves no page out, which it would say only after the policy has begun to count on that. */
-const AGAINST_LEVERS = ['x-colo', 'background-snapshot', 'mapped-ram'];
-
 /** The senses and levers of a patched QEMU, where the mode may use them and the policy does. */
 async function openPages({ source, options, deps, clock, custody, sourceSchema: schema }: Held) {
   if (options.mode !== 'enforce' || options.policy.wantsPages !== true) return null;
-  const capabilities = await readCapabilities(source.client);
-  const against = AGAINST_LEVERS.find((name) => capabilities.get(name) === true);
-  if (against !== undefined) {
-    if (hasPageLevers(schema)) deps.reporter.note(`going on as on a stock QEMU: ${against} is on`);
+  const against = againstLevers(options.uri, await readCapabilities(source.client));
+  if (against !== null) {
+    if (hasPageLevers(schema)) deps.reporter.note(`going on as on a stock QEMU: ${against}`);
     return null;
   }
   const { journal } = custody;

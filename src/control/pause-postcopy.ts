@@ -2,7 +2,7 @@
 // Pauses a post-copy at the source, so that it can be recovered over another connection.
 
 import type { QmpClient } from '../qmp/index.ts';
-import { QmpCommandError } from '../qmp/index.ts';
+import { QmpCommandError, QmpTimeoutError } from '../qmp/index.ts';
 
 /**
  * QEMU's own `migrate-pause` closes the main connection alone. Over a cut link a thread of the source may stand in a write to the
@@ -14,7 +14,7 @@ export async function pauseSource(client: QmpClient, options: { readonly timeout
   try {
     await client.executeOob('yank', { instances: [{ type: 'migration' }] }, options);
   } catch (error) {
-    // It has paused already and holds no connection any more.
-    if (!(error instanceof QmpCommandError)) throw error;
+    // The migration is over, or nobody answers; whether it is paused is for the caller to look at.
+    if (!(error instanceof QmpCommandError || error instanceof QmpTimeoutError)) throw error;
   }
 }

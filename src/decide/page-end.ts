@@ -8,6 +8,7 @@ import type { FirstWrites } from './first-writes.ts';
 import { type DeferralPlan, dirtyBytesWithin, planDeferral } from './page-plan.ts';
 import { mayGoPostcopy } from './paging-switch.ts';
 import type { EndsBy } from './paging-state.ts';
+import { DEFAULT_WEIGHTS } from './plan.ts';
 
 /** Of what the link carries within the maximum downtime, the part that deferred pages may take: others come on top. */
 const FITTING_RATIO = 0.8;
@@ -39,9 +40,13 @@ export function planEnd(
   const fittingBytes = (bandwidthBytesPerSec / 1000) * limitMs * FITTING_RATIO;
   const writtenBytes = Math.max(dirtyBytesWithin(pages, limitMs), justWrittenWithin(pages, limitMs));
   const fits = writtenBytes <= fittingBytes;
-  const { weights } = context.objective;
+  const { weights = DEFAULT_WEIGHTS } = context.objective;
   const mostBytes = fits ? fittingBytes : 0;
-  const forPrecopy = planDeferral(pages, bandwidthBytesPerSec, { mostBytes, weights });
+  // No page is waited for there, so that no weight of the operator's makes more or less of it.
+  const forPrecopy = planDeferral(pages, bandwidthBytesPerSec, {
+    mostBytes,
+    weights: { ...weights, slowdown: DEFAULT_WEIGHTS.slowdown },
+  });
   if (!mayGoPostcopy({ context })) return { endsBy: fits ? 'precopy' : 'none', plan: forPrecopy };
   const forPostcopy = planDeferral(pages, bandwidthBytesPerSec, { weights });
   const { coldBytes, sparedBytes } = planCold(

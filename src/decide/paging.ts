@@ -17,7 +17,7 @@ import { type AdaptiveState, HOLD_DOWNTIME_LIMIT_MS, result, transferMsWithin } 
 import { stepCarried } from './carried.ts';
 import { stepFirstWrites } from './first-writes.ts';
 import { stepFreshDirt } from './fresh-dirt.ts';
-import type { PagingState } from './paging-state.ts';
+import type { EndsBy, PagingState } from './paging-state.ts';
 import {
   depart,
   fitsDowntime,
@@ -48,13 +48,16 @@ const TOLD_RATIO = 0.05;
 /** A pass that takes longer than this many times once over all memory is none. */
 const PASS_RATIO = 1.2;
 
-function deferReason(plan: DeferralPlan, pages: PageSummary): Reason {
-  const { leastHeat, deferredBytes, savedBytes, stallMs, coldBytes } = plan;
+function deferReason(plan: DeferralPlan, endsBy: EndsBy, pages: PageSummary): Reason {
+  const { leastHeat, deferredBytes, savedBytes, coldBytes } = plan;
+  // Pre-copy's end sends them all while the guest stands still anyhow.
+  const stallMs = endsBy === 'postcopy' ? plan.stallMs : 0;
   const text =
     leastHeat === null
       ? 'no hot page is worth leaving out of the first pass'
       : `leaving ${formatBytes(deferredBytes)} of hot pages out of the first pass: ${formatBytes(savedBytes)} of them ` +
-        `would have to be sent twice; waiting for the others costs the guest ${formatMs(stallMs)}`;
+        'would have to be sent twice' +
+        (endsBy === 'postcopy' ? `; waiting for the others costs the guest ${formatMs(stallMs)}` : '');
   const cold = `leaving ${formatBytes(coldBytes)} of cold memory to post-copy: while it is sent, too much of the rest is written`;
   return {
     text: coldBytes > 0 ? `${text}; ${cold}` : text,
@@ -69,9 +72,9 @@ function deferReason(plan: DeferralPlan, pages: PageSummary): Reason {
   };
 }
 
-function deferAction(plan: DeferralPlan, pages: PageSummary) {
+function deferAction(plan: DeferralPlan, endsBy: EndsBy, pages: PageSummary) {
   const { leastHeat, coldBytes } = plan;
-  return { kind: 'defer', leastHeat, coldBytes, reason: deferReason(plan, pages) } as const;
+  return { kind: 'defer', leastHeat, coldBytes, reason: deferReason(plan, endsBy, pages) } as const;
 }
 
 /** The first actions, before the migration begins; null where leaving pages out leads nowhere. */
@@ -81,7 +84,7 @@ export function beginPaging(
 ): { state: PagingState; actions: readonly Action[] } | null {
   const { endsBy, plan } = planEnd(context, pages, assumedBytesPerSec(context), null);
   if (endsBy === 'none') return null;
-  const defer = deferAction(plan, pages);
+  const defer = deferAction(plan, endsBy, pages);
   return {
     state: {
       toldBytesPerSec: null,
@@ -197,7 +200,7 @@ export function stepPaging(
   const beginsToWrite = endsBy === 'postcopy' && paging.endsBy === 'precopy';
   if (nowMs - paging.chosenAtMs < CHOOSE_MS && !beginsToWrite) return keep(state, going, tell);
   const chosen = { chosenAtMs: nowMs, endsBy, leastHeat: plan.leastHeat };
-  return keep(state, { ...going, ...chosen }, [...tell, deferAction(plan, pages)]);
+  return keep(state, { ...going, ...chosen }, [...tell, deferAction(plan, endsBy, pages)]);
 }
 
 /** It dirties pages about as fast as the link carries them: a guest that was quiet in the pass and is busy now, for instance. */

@@ -16,7 +16,7 @@ import {
 } from '../../src/control/index.ts';
 import { createAdaptivePolicy } from '../../src/decide/index.ts';
 import type { Action, Objective, Policy } from '../../src/model/index.ts';
-import { FakePair, type FakePairOptions } from './support/fake-qemu.ts';
+import { FakePair, type FakePairOptions, type FakeQemu } from './support/fake-qemu.ts';
 
 const OBJECTIVE: Objective = {
   maxDowntimeMs: 300,
@@ -255,11 +255,12 @@ t.test(
     const { kind, command } = await outcome;
     t.equal(kind, 'postcopy-paused');
     t.match(command, /^slackwater recover --qmp .* --dest-qmp .* --to tcp:127\.0\.0\.1:4444$/);
-    const pauses = pair.destination.server.received.filter(({ name }) => name === 'migrate-pause');
-    t.same(
-      pauses.map(({ oob }) => oob),
-      [true],
-    );
+    const pauses = (end: FakeQemu) =>
+      end.server.received.flatMap(({ name, oob }) =>
+        ['migrate-pause', 'yank'].includes(name) ? [`${name}${oob ? ', out of band' : ''}`] : [],
+      );
+    t.same(pauses(pair.destination), ['migrate-pause, out of band']);
+    t.same(pauses(pair.source), ['migrate-pause, out of band', 'yank, out of band']);
   },
 );
 

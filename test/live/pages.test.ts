@@ -111,6 +111,8 @@ t.test('with multifd, too, pages are left out, and none is lost', async (t) => {
     .rows.filter(({ fields }) => fields['kind'] === 'defer')
     .map(({ fields }) => (fields['numbers'] as Record<string, number>)['deferredBytes'] ?? 0);
   t.ok(Math.max(...leftOut) > 8 * MIB, leftOut.join());
+  t.notMatch(stderr, /only watched/, 'QEMU refused none of it');
+  t.ok(document!.transferred_bytes! < 256 * MIB * 1.1, `${document?.transferred_bytes} bytes were sent`);
   await checkCoherence(t, stage, destination);
 });
 

@@ -7,7 +7,13 @@ import { type FirstWrites, stepFirstWrites } from '../../src/decide/first-writes
 import { planEnd } from '../../src/decide/page-end.ts';
 import { planDeferral } from '../../src/decide/page-plan.ts';
 import { DEFAULT_WEIGHTS } from '../../src/decide/index.ts';
-import { type CostWeights, HEAT_CLASSES, heatClassOf, leastHeatOf } from '../../src/model/index.ts';
+import {
+  type CostWeights,
+  HEAT_CLASSES,
+  heatClassOf,
+  leastHeatOf,
+  type PageSummary,
+} from '../../src/model/index.ts';
 import { GIGABIT_BYTES_PER_SEC, MIB } from './support/observation.ts';
 import { byHeat, pages } from './support/pages.ts';
 import { policyContext } from './support/policy-context.ts';
@@ -65,6 +71,22 @@ t.test("by the operator's weights more is left out, or less", (t) => {
   const often = { pagesByHeat: byHeat({ 0: 256, 2: 128, 12: 128 }) };
   t.equal(deferred({}, often), 256);
   t.equal(deferred({ slowdown: 10 }, often), 128, 'a guest that may not');
+  t.end();
+});
+
+t.test('an end by pre-copy has nobody wait for pages, whatever that weighs', (t) => {
+  const planned = (seen: PageSummary, postcopyReady: boolean, slowdown: number) => {
+    const context = policyContext({ postcopyReady });
+    const objective = { ...context.objective, weights: { ...DEFAULT_WEIGHTS, slowdown } };
+    const { endsBy, plan } = planEnd({ ...context, objective }, seen, GIGABIT_BYTES_PER_SEC, null);
+    return `${endsBy} ${plan.deferredBytes / MIB}`;
+  };
+  const small = pages({ pagesByHeat: byHeat({ 0: 496, 2: 8, 16: 8 }) });
+  t.equal(planned(small, false, 1), 'precopy 16');
+  t.equal(planned(small, false, 1000), 'precopy 16');
+  const large = pages({ pagesByHeat: byHeat({ 0: 256, 2: 128, 12: 128 }) });
+  t.equal(planned(large, true, 1), 'postcopy 256');
+  t.equal(planned(large, true, 10), 'postcopy 128');
   t.end();
 });
 

@@ -57,6 +57,7 @@ t.test('weights: what is not named keeps its default, nonsense is refused', (t) 
     'tmt',
     'tmt=-1',
     'speed=1',
+    'constructor=1',
     'tmt=1;bytes=1',
     'tmt=0,downtime=0,slowdown=0,bytes=0',
   ]) {
