@@ -18,7 +18,11 @@ t.test('the hottest pages come first, of whichever block they are', (t) => {
     { block: 0, firstPage: 0, pageCount: 1 },
   ]);
   t.same(choosePages(plainKernels, [block([1, 7, 7])], 2), [{ block: 0, firstPage: 1, pageCount: 2 }]);
-  t.same(choosePages(plainKernels, [block([0]), block([0])], 0), [], 'what was never seen written is not hot');
+  t.same(
+    choosePages(plainKernels, [block([0]), block([0])], 0),
+    [],
+    'what was never seen written is not hot',
+  );
   const scattered = block(Array.from({ length: 300_000 }, (_, page) => (page % 2 === 0 ? 7 : 0)));
   t.equal(choosePages(plainKernels, [scattered, scattered], 1).length, 300_000, 'however many');
   t.end();
