@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // npm run bench:silence -- [--variants ...] [--repeat 5] [--long-queue QEMU] [--results FILE]: where the milliseconds of a
 // guest's silence go on the patched QEMU, and what each part of the way into post-copy takes off. `long-queue` needs a QEMU
-// with the series less "Keep little unsent in the kernel". Resumable. Prints medians; asserts nothing.
+// with the series and, after it, the one call of socket_keep_queue_short() taken out. Resumable. Prints medians; asserts nothing.
 
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';

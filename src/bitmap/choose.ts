@@ -26,15 +26,11 @@ export function choosePages(
     kernels.order(heat, bits, pageCount, pages);
     return { block, heat, pages };
   });
-  const chosen = ordered.filter(({ pages }) => pages.length > 0);
-  const [only] = chosen;
-  if (only === undefined) return [];
-  if (chosen.length === 1) return extentsOf(only.block, only.pages);
-  // Several blocks, such as those of NUMA nodes: from one heat to the next lower one, through all of them.
+  // From one heat to the next lower one, through all blocks: with NUMA nodes there are several.
   const extents: PageExtent[] = [];
-  const from = chosen.map(() => 0);
+  const from = ordered.map(() => 0);
   for (let heat = HOTTEST; heat >= leastHeat && heat > 0; heat--) {
-    chosen.forEach(({ block, heat: heats, pages }, i) => {
+    ordered.forEach(({ block, heat: heats, pages }, i) => {
       const first = from[i] ?? 0;
       let end = first;
       while (end < pages.length && heats[pages[end] ?? 0] === heat) end++;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The front door of work on page sets: the ring of a patched QEMU, kernels over its bitmaps, lists of pages for it.
 
-export { addonLoader, loadAddon } from './addon.ts';
+export { loadAddon } from './addon.ts';
 export type { LoadedAddon, NativeAddon } from './addon.ts';
 export { choosePages, chooseStretch } from './choose.ts';
 export type { HeatedBlock } from './choose.ts';

@@ -84,8 +84,8 @@ export function shareOf(heatClass: number): number {
  *     p sendMs  >  (1 - p) q stallMs
  *
  * for only a page that would have been clean by the end (1 - p) stalls the guest because it was left out. Worked example,
- * 4 KiB at 117 MB/s (0.035 ms to send, 0.05 for a wait), pass and push of 2.2 s each, windows of 200 ms: a page dirty in 15 % of the windows has
- * p = q = 0.59: 0.021 ms saved, 0.012 ms paid: deferred. In 3 %: p = q = 0.15: 0.0053 against 0.0064: sent.
+ * 4 KiB at 117 MB/s (0.035 ms to send, 0.05 for a wait), pass and push of 2.2 s each, windows of 200 ms: a page dirty in 15 %
+ * of the windows has p = q = 0.59: 0.021 ms saved, 0.012 ms paid: deferred. In 3 %: p = q = 0.15: 0.0053 against 0.0064: sent.
  */
 export function planDeferral(
   pages: PageSummary,

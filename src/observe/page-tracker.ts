@@ -48,8 +48,10 @@ interface Sums {
   window: number;
 }
 
-/** A summary after one that nobody has taken: a round's end that was not looked at yet is still one, with the pages
- * that it dirtied. Of two ends that nobody has looked at the later one counts. */
+/**
+ * A summary after one that nobody has taken: a round's end that was not looked at yet is still one, with the pages that it
+ * dirtied. Of two ends that nobody has looked at the later one counts.
+ */
 export function withUntaken(untaken: PageSummary | null, next: PageSummary): PageSummary {
   return untaken?.endsRound === true && next.endsRound === false
     ? { ...next, endsRound: true, round: untaken.round }

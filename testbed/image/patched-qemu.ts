@@ -20,7 +20,7 @@ export interface QemuRecipe {
 }
 
 const BINARY = join('bin', 'qemu-system-x86_64');
-/** Longest time of a step. It is built in minutes, but the tests build it behind everything else, and configuring alone took more than five so. */
+/** Longest time of a step: built in minutes, but the tests build it behind everything else, where configuring took more than five. */
 const STEP_TIMEOUT_MS = 3_600_000;
 
 function qemuDir(): string {

@@ -10,8 +10,10 @@ const AT_ONCE = 2;
 /** Of 2 MiB: two guests of 256 MiB a case. */
 const HUGE_PAGES_EACH = 260;
 
-/** Tells each result when it is there, in whatever order they come. Where the testbed fails in one, no other is begun, and that
- * failure is thrown once those that run have ended. */
+/**
+ * Tells each result when it is there, in whatever order they come. Where the testbed fails in one, no other is begun, and that
+ * failure is thrown once those that run have ended.
+ */
 export async function carryOutCases(
   indexes: readonly number[],
   options: Omit<SoakOptions, 'random'> & { readonly seed: number },

@@ -2,7 +2,8 @@
 // Where the native addon is not to be had, that is told, and told once.
 
 import t from 'tap';
-import { addonLoader, plainKernels } from '../../../src/bitmap/index.ts';
+import { addonLoader } from '../../../src/bitmap/addon.ts';
+import { plainKernels } from '../../../src/bitmap/index.ts';
 
 t.test('whoever listens first hears why there is no addon, and nobody else', (t) => {
   let loads = 0;
