@@ -14,19 +14,19 @@ import { TapCounter } from './tap-count.mjs';
 const root = join(import.meta.dirname, '..');
 
 // How many files run at a time, and how long one may take. Live tests share two CPUs with their own guests: one at a time,
-// and nothing beside those that measure. `patient` are those of them that measure nothing, and most of which wait most of the
-// time, the longest first. `patched` is what needs the QEMU with the project's patch series, and what depends on QEMU at all once more
+// and nothing beside those that measure. `patient` are those of them that measure nothing, two at a time, the longest first; three
+// take longer, because their guests go on writing for as long as a test is kept waiting. `patched` is what needs the QEMU with the project's patch series, and what depends on QEMU at all once more
 // on that one.
 const PATIENT = [
   ...['hosts', 'experiment-failures', 'gang', 'failures', 'ssh', 'workloads'],
-  ...['testbed-reaper', 'series', 'coherence'],
+  ...['kill', 'testbed-reaper', 'series', 'coherence'],
 ].map(fileNamed);
 const ON_BOTH = ['migrate', 'estimate'].map(fileNamed);
 const ON_PATCHED = ['pages', 'kvm'].map(fileNamed);
 const SUITES = {
   unit: { jobs: 3, timeoutMs: 120_000 },
-  contract: { jobs: 3, timeoutMs: 120_000 },
-  patient: { jobs: 3, timeoutMs: 3_600_000, folder: 'live', only: PATIENT },
+  contract: { jobs: 4, timeoutMs: 120_000 },
+  patient: { jobs: 2, timeoutMs: 3_600_000, folder: 'live', only: PATIENT },
   live: { jobs: 1, timeoutMs: 3_600_000, measures: true, skip: [...PATIENT, ...ON_PATCHED] },
   patched: {
     jobs: 1,

@@ -140,25 +140,24 @@ t.test(
   async (t) => {
     const { plan, env } = folders(t);
     const restore = restorer(env);
-    for (const killedAfterMs of [4000 + Math.random() * 2000, 6000 + Math.random() * 4000]) {
-      t.comment(`killed after ${killedAfterMs.toFixed(0)} ms`);
-      const stage = await stageWith(t, {
-        a: { pattern: CALM, plan: { postcopy: 'forbidden' } },
-        b: { pattern: HOT, plan: {} },
-      });
-      writeFileSync(plan, stage.planText({ workloads: { lower: '50mbit' } }));
-      const before = await gangSnapshot(stage);
-      const running = startController(['gang', plan, '--json'], (line) => t.comment(line), env);
-      await delay(killedAfterMs);
-      running.child.kill('SIGKILL');
-      const { exitCode, stderr } = await running.ended;
-      t.equal(exitCode, null, stderr);
-      // Guardians need their second; what they could not yet is restored by hand, as an operator would.
-      await delay(2000);
-      restore();
-      t.same(await gangProblems(stage, before, restore), []);
-      await stage.down();
-    }
+    // From where the first guest is prepared to where the second is in post-copy; `soak:gang` tries fifty.
+    const killedAfterMs = 4000 + Math.random() * 6000;
+    t.comment(`killed after ${killedAfterMs.toFixed(0)} ms`);
+    const stage = await stageWith(t, {
+      a: { pattern: CALM, plan: { postcopy: 'forbidden' } },
+      b: { pattern: HOT, plan: {} },
+    });
+    writeFileSync(plan, stage.planText({ workloads: { lower: '50mbit' } }));
+    const before = await gangSnapshot(stage);
+    const running = startController(['gang', plan, '--json'], (line) => t.comment(line), env);
+    await delay(killedAfterMs);
+    running.child.kill('SIGKILL');
+    const { exitCode, stderr } = await running.ended;
+    t.equal(exitCode, null, stderr);
+    // Guardians need their second; what they could not yet is restored by hand, as an operator would.
+    await delay(2000);
+    restore();
+    t.same(await gangProblems(stage, before, restore), []);
   },
 );
 

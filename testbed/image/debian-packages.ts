@@ -4,8 +4,8 @@
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ImageError } from '../errors.ts';
-import { run } from '../process.ts';
-import { BUILD_TIMEOUT_MS } from './build-cache.ts';
+import { run, type RunOptions, type RunResult } from '../process.ts';
+import { BUILD_TIMEOUT_MS, defaultCacheDir } from './build-cache.ts';
 
 export interface DebianPackage {
   readonly name: string;
@@ -15,6 +15,19 @@ export interface DebianPackage {
 const DEPENDENCIES_ONLY = ['recommends', 'suggests', 'conflicts', 'breaks', 'replaces', 'enhances'];
 // What a program links with is in packages of these names; services, scripts and languages are not followed.
 const LIBRARY_PACKAGE = /^z?lib/;
+
+/**
+ * Asks apt's index. Where the system keeps no parsed form of it (as container images are set up), apt parses it for every question
+ * anew, which takes a second: it keeps one in our cache, and finds out by itself when that is out of date.
+ */
+export async function askApt(args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
+  const dir = join(defaultCacheDir(), 'apt');
+  await mkdir(dir, { recursive: true });
+  return await run(
+    ['apt-cache', '-o', `Dir::Cache::pkgcache=${join(dir, 'pkgcache.bin')}`, ...args],
+    options,
+  );
+}
 
 /** The one entry of a folder whose name matches. @throws ImageError */
 export async function onlyEntry(dir: string, pattern: RegExp): Promise<string> {
@@ -48,12 +61,12 @@ export function libraryClosure(roots: readonly string[], listing: string): strin
 
 async function lookUp(roots: readonly string[]): Promise<DebianPackage[]> {
   // A name that apt does not know makes it fail after it has listed the others.
-  const listing = await run(
-    ['apt-cache', 'depends', '--recurse', ...DEPENDENCIES_ONLY.map((kind) => `--no-${kind}`), ...roots],
+  const listing = await askApt(
+    ['depends', '--recurse', ...DEPENDENCIES_ONLY.map((kind) => `--no-${kind}`), ...roots],
     { allowFailure: true },
   );
   const names = libraryClosure(roots, listing.stdout);
-  const shown = await run(['apt-cache', 'show', '--no-all-versions', ...names], { allowFailure: true });
+  const shown = await askApt(['show', '--no-all-versions', ...names], { allowFailure: true });
   const versions = new Map(
     shown.stdout.split('\n\n').flatMap((stanza): [string, string][] => {
       const [, name] = /^Package: (\S+)$/m.exec(stanza) ?? [];
@@ -73,7 +86,7 @@ async function lookUp(roots: readonly string[]): Promise<DebianPackage[]> {
   });
 }
 
-// Asking apt takes two seconds.
+// Asking apt takes half a second.
 const lookedUp = new Map<string, Promise<DebianPackage[]>>();
 
 /**

@@ -6,7 +6,7 @@ import { copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promi
 import { basename, join } from 'node:path';
 import { ensureCached, hashOfInputs } from './build-cache.ts';
 import type { DebianPackage } from './debian-packages.ts';
-import { onlyEntry, unpackPackage } from './debian-packages.ts';
+import { askApt, onlyEntry, unpackPackage } from './debian-packages.ts';
 import { ImageError } from '../errors.ts';
 import { run } from '../process.ts';
 
@@ -22,10 +22,9 @@ export interface GuestKernel {
 
 /** The package that Debian's meta package stands for, and its version. @throws ImageError, ProcessError */
 export async function findKernelPackage(): Promise<DebianPackage> {
-  const depends = (await run(['apt-cache', 'depends', META_PACKAGE])).stdout;
+  const depends = (await askApt(['depends', META_PACKAGE])).stdout;
   const name = /Depends:\s+(linux-image-\S+-cloud-amd64)/.exec(depends)?.[1];
-  const shown =
-    name === undefined ? '' : (await run(['apt-cache', 'show', '--no-all-versions', name])).stdout;
+  const shown = name === undefined ? '' : (await askApt(['show', '--no-all-versions', name])).stdout;
   const version = /^Version:\s*(\S+)/m.exec(shown)?.[1];
   if (name === undefined || version === undefined) {
     throw new ImageError(`apt knows no kernel behind the package ${META_PACKAGE}`, {
