@@ -19,7 +19,7 @@ const root = join(import.meta.dirname, '..');
 // on that one.
 const PATIENT = [
   ...['hosts', 'experiment-failures', 'gang', 'failures', 'ssh', 'workloads'],
-  ...['kill', 'testbed-reaper', 'series', 'coherence'],
+  ...['kill', 'attach', 'testbed-reaper', 'series', 'coherence'],
 ].map(fileNamed);
 const ON_BOTH = ['migrate', 'estimate'].map(fileNamed);
 const ON_PATCHED = ['pages', 'kvm'].map(fileNamed);

@@ -4,16 +4,24 @@
 
 import { Command, CommanderError } from 'commander';
 import { EXIT, packageVersion } from '../common/index.ts';
-import { registerAttach } from './attach.ts';
-import { registerDoctor } from './doctor/index.ts';
 import { EXIT_CODE_HELP, reportError } from './exit.ts';
-import { registerGang } from './gang.ts';
-import { registerEstimate } from './estimate.ts';
-import { registerMigrate } from './migrate.ts';
-import { registerOperations } from './operations.ts';
-import { registerReplay } from './replay.ts';
-import { registerSimulate } from './simulate.ts';
-import { registerTrace } from './trace.ts';
+
+type Register = (program: Command) => void;
+
+const operations = async (): Promise<Register> => (await import('./operations.ts')).registerOperations;
+
+// Only what is called is loaded: a controller starts beside guests, which miss the CPU time that it takes.
+const COMMANDS = new Map<string, () => Promise<Register>>([
+  ['migrate', async () => (await import('./migrate.ts')).registerMigrate],
+  ['attach', async () => (await import('./attach.ts')).registerAttach],
+  ['gang', async () => (await import('./gang.ts')).registerGang],
+  ...['status', 'cancel', 'recover', 'restore'].map((name) => [name, operations] as const),
+  ['estimate', async () => (await import('./estimate.ts')).registerEstimate],
+  ['replay', async () => (await import('./replay.ts')).registerReplay],
+  ['simulate', async () => (await import('./simulate.ts')).registerSimulate],
+  ['doctor', async () => (await import('./doctor/index.ts')).registerDoctor],
+  ['trace', async () => (await import('./trace.ts')).registerTrace],
+]);
 
 // A reader that closes the pipe early (`| head`) is no failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -33,15 +41,9 @@ const program = new Command('slackwater')
   .version(packageVersion())
   .exitOverride()
   .addHelpText('after', EXIT_CODE_HELP);
-registerMigrate(program);
-registerAttach(program);
-registerGang(program);
-registerOperations(program);
-registerEstimate(program);
-registerReplay(program);
-registerSimulate(program);
-registerDoctor(program);
-registerTrace(program);
+const called = COMMANDS.get(process.argv[2] ?? '');
+// Help and a word that is no command need them all.
+for (const load of new Set(called === undefined ? COMMANDS.values() : [called])) (await load())(program);
 for (const command of program.commands) command.exitOverride().addHelpText('after', EXIT_CODE_HELP);
 
 try {

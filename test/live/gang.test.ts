@@ -111,29 +111,61 @@ t.test('three guests cross in the planned order, and the network is as it was', 
   for (const each of stage.staged) await checkWhole(t, stage, each, 'destination');
 });
 
-t.test('one guest that fails stays where it was, and the others cross', async (t) => {
-  const stage = await stageWith(t, {
-    a: { pattern: CALM, plan: { priority: 'high' } },
-    b: { pattern: CALM, plan: { priority: 'low' } },
-  });
-  const { plan, env } = folders(t);
-  writeFileSync(plan, stage.planText({ policy: 'all-parallel', shaping: false }));
-  const { ended } = startController(['gang', plan, '--json'], (line) => t.comment(line), env);
-  const [a] = stage.staged;
-  if (a === undefined) throw new Error('no guest');
-  while (!['active', 'completed'].includes(await migrationStatus(a.source))) await delay(20);
-  a.destination.kill('SIGKILL');
-  const result = await ended;
-  t.equal(result.exitCode, 4, result.stderr);
-  const { vms } = JSON.parse(result.stdout) as GangDocument;
-  t.same(
-    vms.map(({ migration: { outcome } }) => outcome),
-    ['source-running', 'completed'],
+/** What cannot be, one change of a good plan each: refused, and nothing is changed. */
+async function checkRefusals(test: Test, stage: GangStage): Promise<void> {
+  const { plan, env } = folders(test);
+  const before = [await stage.networkOf('src'), await stage.networkOf('dst')];
+  const refused = async (
+    change: (text: string) => string,
+    exitCode: number,
+    words: RegExp,
+  ): Promise<void> => {
+    writeFileSync(plan, change(stage.planText({ workloads: { lower: '50mbit' } })));
+    const { ended } = startController(['gang', plan], undefined, env);
+    const result = await ended;
+    test.equal(result.exitCode, exitCode, result.stderr);
+    test.match(result.stderr, words);
+  };
+  await refused((text) => text.replace('"nic": "eth0"', '"nic": "eth9"'), 3, /there is no NIC eth9/);
+  await refused((text) => text.replace(/"link": "\d+bit"/, '"link": 0'), 2, /source\.link: expected a rate/);
+  await refused((text) => text.replace('"50mbit"', '"390mbit"'), 2, /plan\.yaml:\d+: workloads\.lower/);
+  await refused((text) => text.replace(/"namespace": "[^"]*"/, '"namespace": "nowhere"'), 3, /nowhere/);
+  await refused((text) => text.replace('"tap": "tap0"', '"tap": "tap7"'), 3, /there is no NIC tap7/);
+  await refused(
+    (text) => text.replace(/("source": "[^"]*")/, '"source": "/nowhere.qmp"'),
+    3,
+    /a: .*nowhere\.qmp/,
   );
-  await checkWhole(t, stage, a, 'source');
-  const [, b] = stage.staged;
-  if (b !== undefined) await checkWhole(t, stage, b, 'destination');
-});
+  test.same([await stage.networkOf('src'), await stage.networkOf('dst')], before);
+}
+
+t.test(
+  'what cannot be is refused; one guest that fails stays where it was, and the others cross',
+  async (t) => {
+    const stage = await stageWith(t, {
+      a: { pattern: CALM, plan: { priority: 'high' } },
+      b: { pattern: CALM, plan: { priority: 'low' } },
+    });
+    await checkRefusals(t, stage);
+    const { plan, env } = folders(t);
+    writeFileSync(plan, stage.planText({ policy: 'all-parallel', shaping: false }));
+    const { ended } = startController(['gang', plan, '--json'], (line) => t.comment(line), env);
+    const [a] = stage.staged;
+    if (a === undefined) throw new Error('no guest');
+    while (!['active', 'completed'].includes(await migrationStatus(a.source))) await delay(20);
+    a.destination.kill('SIGKILL');
+    const result = await ended;
+    t.equal(result.exitCode, 4, result.stderr);
+    const { vms } = JSON.parse(result.stdout) as GangDocument;
+    t.same(
+      vms.map(({ migration: { outcome } }) => outcome),
+      ['source-running', 'completed'],
+    );
+    await checkWhole(t, stage, a, 'source');
+    const [, b] = stage.staged;
+    if (b !== undefined) await checkWhole(t, stage, b, 'destination');
+  },
+);
 
 t.test(
   'a gang that is killed at any moment leaves no guest twice or lost, and nothing of its own',
@@ -202,34 +234,4 @@ t.test('a guest whose destination dies is tried once more, on a new one', async 
   const { vms } = JSON.parse(result.stdout) as GangDocument;
   t.match(vms, [{ attempts: 2, migration: { outcome: 'completed' } }]);
   await checkWhole(t, stage, a, 'destination');
-});
-
-t.test('what cannot be is refused before anything is changed', async (t) => {
-  const stage = await stageWith(t, { a: { pattern: CALM, plan: {} } });
-  const { plan, env } = folders(t);
-  const before = [await stage.networkOf('src'), await stage.networkOf('dst')];
-  const refused = async (
-    change: (text: string) => string,
-    exitCode: number,
-    words: RegExp,
-  ): Promise<void> => {
-    writeFileSync(plan, change(stage.planText({ workloads: { lower: '50mbit' } })));
-    const { ended } = startController(['gang', plan], undefined, env);
-    const result = await ended;
-    t.equal(result.exitCode, exitCode, result.stderr);
-    t.match(result.stderr, words);
-  };
-  await refused((text) => text.replace('"nic": "eth0"', '"nic": "eth9"'), 3, /there is no NIC eth9/);
-  await refused((text) => text.replace(/"link": "\d+bit"/, '"link": 0'), 2, /source\.link: expected a rate/);
-  await refused((text) => text.replace('"50mbit"', '"390mbit"'), 2, /plan\.yaml:\d+: workloads\.lower/);
-  await refused((text) => text.replace(/"namespace": "[^"]*"/, '"namespace": "nowhere"'), 3, /nowhere/);
-  await refused((text) => text.replace('"tap": "tap0"', '"tap": "tap7"'), 3, /there is no NIC tap7/);
-  await refused(
-    (text) => text.replace(/("source": "[^"]*")/, '"source": "/nowhere.qmp"'),
-    3,
-    /a: .*nowhere\.qmp/,
-  );
-  t.same([await stage.networkOf('src'), await stage.networkOf('dst')], before);
-  const [a] = stage.staged;
-  if (a !== undefined) await checkWhole(t, stage, a, 'source');
 });

@@ -22,7 +22,7 @@ import {
 const RUNTIME = `/run/slackwater-test-${process.pid}`;
 process.env['SLACKWATER_RUNTIME_DIR'] = RUNTIME;
 
-const KILLS = Number(process.env['SLACKWATER_KILLS'] ?? 5);
+const KILLS = Number(process.env['SLACKWATER_KILLS'] ?? 4);
 const SEED = Number(process.env['SLACKWATER_SEED'] ?? Date.now() % 1e6);
 const RESTORED_WITHIN_MS = 2000;
 
