@@ -14,8 +14,8 @@ import { TapCounter } from './tap-count.mjs';
 const root = join(import.meta.dirname, '..');
 
 // How many files run at a time, and how long one may take. Live tests share two CPUs with their own guests: one at a time,
-// and nothing beside those that measure. `patient` are those of them that measure nothing, two at a time, the longest first; three
-// take longer, because their guests go on writing for as long as a test is kept waiting. `patched` is what needs the QEMU with the project's patch series, and what depends on QEMU at all once more
+// and nothing beside those that measure. `patient` are those of them that measure nothing, two at a time, the longest first: with
+// three no CPU was ever idle. `patched` is what needs the QEMU with the project's patch series, and what depends on QEMU at all once more
 // on that one.
 const PATIENT = [
   ...['hosts', 'experiment-failures', 'gang', 'failures', 'ssh', 'workloads'],

@@ -172,7 +172,7 @@ t.test(
   async (t) => {
     const { plan, env } = folders(t);
     const restore = restorer(env);
-    // From where the first guest is prepared to where the second is in post-copy; `soak:gang` tries fifty.
+    // One moment a run; `soak:gang` tries fifty.
     const killedAfterMs = 4000 + Math.random() * 6000;
     t.comment(`killed after ${killedAfterMs.toFixed(0)} ms`);
     const stage = await stageWith(t, {
